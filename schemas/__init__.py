@@ -1,0 +1,8 @@
+"""What travels between Rapport's stages: one place for every message, in the words of ``docs/events.md``.
+
+* ``touchpoints``: what channels send (the published pydantic models).
+* ``profile_events``, ``loyalty_events``, ``quarantine``: what the stages publish.
+* ``topics``: the Kafka topics, their keys, retention and message types.
+* ``compiled``: the same models as msgspec structs, for reading and writing at full speed.
+* ``times``: the one spelling of a moment.
+"""

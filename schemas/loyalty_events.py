@@ -1,0 +1,103 @@
+"""What the loyalty stage publishes: entries and tiers on ``loyalty-events``, whole accounts on ``loyalty-accounts``.
+
+Posted entries are never edited. When a late fact, a refund or a merge changes what should have been posted, the difference
+is posted as entries of kind ``compensate``, so the entries of an account always add up to its balance.
+"""
+
+from typing import Literal
+
+from pydantic import Field
+
+from schemas.profile_events import CustomerId, Moment, Published
+
+EntryKind = Literal["earn", "bonus", "reverse", "expire", "redeem", "adjust", "compensate"]
+
+
+class LoyaltyEvent(Published):
+    """What every change of an account has. An account's id is its customer's."""
+
+    account_id: CustomerId
+    sequence: int = Field(ge=1, description="1, 2, 3… for each account, without a hole")
+    recorded_at: Moment = Field(description="when the loyalty stage posted it")
+    cause: str = Field(description="event_id of the touchpoint, `clock`, `merge:CUSTOMER` or `programme:VERSION`")
+
+
+class EntryPosted(LoyaltyEvent):
+    """One entry of the ledger."""
+
+    event: Literal["entry_posted"] = "entry_posted"
+    entry_id: str = Field(description="unique for ever: ACCOUNT:SEQUENCE")
+    programme: str
+    ledger: Literal["points", "stored_value"] = "points"
+    currency: str | None = Field(None, description="of stored_value; null for points")
+    kind: EntryKind
+    amount: int = Field(description="points, or minor units of the currency; negative takes away")
+    lot_id: str = Field(description="the lot that the entry adds to or takes from: SOURCE_EVENT:RULE")
+    source_event: str = Field(description="event_id of the touchpoint that earned the lot, or took from it")
+    rule: str | None
+    rule_version: int | None
+    effective_at: Moment = Field(description="the moment of the fact (event time), or at which the lot expired")
+    available_from: Moment | None = None
+    expires_at: Moment | None = None
+    balance: int = Field(description="the account's balance after this entry")
+
+
+class TierChanged(LoyaltyEvent):
+    """The account moved to another tier."""
+
+    event: Literal["tier_changed"] = "tier_changed"
+    programme: str
+    before: str | None
+    after: str
+    effective_at: Moment
+    qualifying: int = Field(description="points or minor units in the trailing window that decided")
+
+
+class AccountMergedInto(LoyaltyEvent):
+    """The account's customer was merged: what it held is posted anew in the survivor's account."""
+
+    event: Literal["account_merged_into"] = "account_merged_into"
+    survivor: CustomerId
+
+
+LOYALTY_EVENTS: dict[str, type[LoyaltyEvent]] = {
+    "entry_posted": EntryPosted,
+    "tier_changed": TierChanged,
+    "account_merged_into": AccountMergedInto,
+}
+
+
+class OpenLot(Published):
+    """Points of one source that are not used up."""
+
+    lot_id: str
+    source_event: str
+    rule: str
+    rule_version: int
+    earned_at: Moment
+    available_from: Moment
+    expires_at: Moment | None
+    remaining: int
+
+
+class Account(Published):
+    """One loyalty account, whole, as of ``sequence``: the message of the compacted topic ``loyalty-accounts``."""
+
+    account_id: CustomerId
+    sequence: int
+    as_of: Moment
+    merged_into: CustomerId | None = None
+    programme: str
+    balance: int = Field(0, description="points, the sum of the ledger; negative after a refund of spent points")
+    available: int = Field(0, description="points that can be spent now")
+    pending: int = Field(0, description="points whose available_from lies ahead")
+    earned: int = Field(0, description="earned and bonus points in all, less reversals")
+    expired: int = 0
+    redeemed: int = 0
+    tier: str = ""
+    tier_since: Moment | None = None
+    tier_until: Moment | None = Field(None, description="when the tier is looked at again")
+    qualifying: int = Field(0, description="points or spend in the trailing window")
+    next_expiry_at: Moment | None = None
+    next_expiry_points: int = 0
+    lots: list[OpenLot] = []

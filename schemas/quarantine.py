@@ -1,0 +1,32 @@
+"""What could not be taken in: kept whole, with the reason and where it came from, until a person fixes or discards it."""
+
+from pydantic import Field
+
+from schemas.profile_events import Moment, Published
+
+REASONS = {
+    "conflicting_duplicate": "the event_id was used before, with other content: the first stays, this one waits here",
+    "no_usable_identifier": "every identifier is blocked or cannot be normalised",
+}
+"""Reasons that only a stage finds; ``schemas.reading.REASONS`` has those of the bytes themselves."""
+
+
+class Quarantined(Published):
+    """The message of the topic ``quarantine``, keyed by ``quarantine_id``: the same bad input has the same id however often it came."""
+
+    quarantine_id: str = Field(description="TOPIC:PARTITION:OFFSET, or ingest:DIGEST of source and bytes")
+    stage: str = Field(description="which stage refused it")
+    reason: str
+    path: str = Field(description="the field, such as $.payload.total_minor")
+    detail: str = Field(description="what is wrong, and the remedy")
+    topic: str | None = None
+    partition: int | None = None
+    offset: int | None = None
+    event_id: str | None = None
+    type: str | None = None
+    source: str | None = None
+    occurred_at: str | None = None
+    received_at: Moment
+    quarantined_at: Moment
+    original: str = Field(description="the bytes as they came: UTF-8 text, or base64 where they are not UTF-8")
+    encoding: str = Field("utf8", description="utf8 or base64")

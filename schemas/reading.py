@@ -1,0 +1,178 @@
+"""Reads one touchpoint from bytes and checks it: the only door, for ingest and for the profile stage alike.
+
+Nothing is coerced: what a channel sent is either understood whole or refused with a reason, the field's path and a remedy.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import xxhash
+
+from schemas import times
+from schemas.compiled import struct_of
+from schemas.touchpoints import PAYLOADS, TYPES, Envelope, Identifier
+
+MAX_BYTES = 256 * 1024
+MAX_DEPTH = 32
+MAX_CLOCK_SKEW_MICROS = 24 * 3600 * 1_000_000
+"""How far in the future of its arrival a touchpoint may lie: a channel's clock may be a day ahead, not a year."""
+
+_EMPTY = msgspec.Raw(b"{}")
+_Identifier = struct_of(Identifier)
+_strings = re.compile(rb'"(?:[^"\\]|\\.)*"')
+_nul = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+
+
+class Unreadable(Exception):
+    """Raised by ``read``: this is not a touchpoint. The caller answers or quarantines it with the same words.
+
+    ``reason`` is one of REASONS, ``path`` the field (``$.payload.lines[0].quantity``), ``detail`` says what and the remedy.
+    """
+
+    def __init__(self, reason: str, detail: str, path: str = "$") -> None:
+        super().__init__(f"{reason} at {path}: {detail}")
+        self.reason, self.detail, self.path = reason, detail, path
+
+
+REASONS = {
+    "too_large": f"the touchpoint is larger than {MAX_BYTES} bytes",
+    "too_deep": f"the JSON is nested more than {MAX_DEPTH} levels deep",
+    "not_utf8": "the bytes are not UTF-8",
+    "not_json": "the bytes are not JSON (NaN and Infinity are not JSON)",
+    "nul_character": "a text holds the character NUL",
+    "invalid": "a field is missing, of the wrong type, or outside its limits",
+    "unknown_type": "the type is none that Rapport knows; send it as type custom",
+    "unknown_version": "the type is known, this version of it is not (yet)",
+    "time_out_of_range": "occurred_at lies before 1970, or more than a day after its arrival",
+}
+
+
+Touchpoint = struct_of(
+    Envelope,
+    (
+        ("occurred_at", str),
+        ("received_at", str | None),
+        ("original_timestamp", str | None),
+        ("payload", msgspec.Raw),
+        ("context", msgspec.Raw),
+    ),
+)
+"""A touchpoint as it travels: times in canonical spelling, ``payload`` and ``context`` as the bytes that came."""
+
+_decode = msgspec.json.Decoder(Touchpoint).decode
+_encode = msgspec.json.Encoder().encode
+_payload_decoders = {key: msgspec.json.Decoder(struct_of(model)).decode for key, model in PAYLOADS.items()}
+
+
+def read(raw: bytes, arrived_at: str) -> tuple[Any, Any]:
+    """The touchpoint, and its payload as a struct of the payload's model. Raises ``Unreadable``.
+
+    ``arrived_at`` (canonical) stands for a missing ``received_at``: give Kafka's own timestamp where a channel wrote to
+    the topic itself, so that reading the log again finds the same.
+    """
+    _check_bytes(raw)
+    touchpoint = _read_as(_decode, raw, "$")
+    decoder = _payload_decoders.get((touchpoint.type, touchpoint.version))
+    if decoder is None:
+        raise _unknown(touchpoint.type, touchpoint.version)
+    payload = _read_as(decoder, touchpoint.payload, "$.payload")
+    touchpoint.occurred_at = _time(touchpoint.occurred_at, "$.occurred_at")
+    touchpoint.received_at = _time(touchpoint.received_at or arrived_at, "$.received_at")
+    if touchpoint.original_timestamp is not None:
+        touchpoint.original_timestamp = _time(touchpoint.original_timestamp, "$.original_timestamp")
+    _check_time(touchpoint.occurred_at, touchpoint.received_at)
+    if touchpoint.context and bytes(touchpoint.context)[:1] != b"{":
+        raise Unreadable("invalid", "Expected `object`", "$.context")
+    return touchpoint, payload
+
+
+def _read_as(decoder: Callable[[bytes], Any], raw: bytes, path: str) -> Any:
+    try:
+        return decoder(raw)
+    except msgspec.ValidationError as error:
+        detail, _, inner = str(error).partition(" - at `$")
+        raise Unreadable("invalid", detail, path + inner.rstrip("`")) from error
+    except msgspec.DecodeError as error:
+        raise Unreadable("not_json", str(error), path) from error
+    except RecursionError as error:
+        raise Unreadable("too_deep", REASONS["too_deep"], path) from error
+
+
+def _time(text: str, path: str) -> str:
+    try:
+        return times.canonical(text)
+    except ValueError as error:
+        raise Unreadable("invalid", str(error), path) from error
+
+
+def content_digest(touchpoint: Any) -> int:
+    """64 bits of what the channel said, without what transport added: equal for every repeat of one event.
+
+    ``original_timestamp`` stands for ``occurred_at`` where the clock was corrected, since each sending corrects it anew.
+    """
+    said = (
+        touchpoint.type,
+        touchpoint.version,
+        touchpoint.original_timestamp or touchpoint.occurred_at,
+        touchpoint.source,
+        touchpoint.identifiers,
+        touchpoint.payload,
+    )
+    return xxhash.xxh3_64_intdigest(_encode(said))
+
+
+def encode(touchpoint: Any) -> bytes:
+    """The JSON of a touchpoint, for the ``touchpoints`` topic."""
+    if not touchpoint.context:
+        touchpoint.context = _EMPTY
+    return _encode(touchpoint)
+
+
+def _check_bytes(raw: bytes) -> None:
+    if len(raw) > MAX_BYTES:
+        raise Unreadable("too_large", f"{len(raw)} bytes; at most {MAX_BYTES} are taken: send large content elsewhere, link it")
+    if not raw.isascii():
+        try:
+            raw.decode()
+        except UnicodeDecodeError as error:
+            raise Unreadable("not_utf8", f"byte {error.start} is not UTF-8") from error
+    if b"\\u0000" in raw and _nul.search(raw):
+        raise Unreadable("nul_character", "remove \\u0000")
+    if b"\x00" in raw:
+        raise Unreadable("nul_character", f"byte {raw.index(0)} is NUL")
+    if raw.count(b"{") + raw.count(b"[") > MAX_DEPTH and depth(raw) > MAX_DEPTH:
+        raise Unreadable("too_deep", REASONS["too_deep"])
+
+
+def depth(raw: bytes) -> int:
+    """How deep brackets nest outside strings; stops counting past MAX_DEPTH."""
+    level = deepest = 0
+    for byte in _strings.sub(b"", raw):
+        if byte in b"{[":
+            level += 1
+            deepest = max(deepest, level)
+            if deepest > MAX_DEPTH:
+                break
+        elif byte in b"}]":
+            level -= 1
+    return deepest
+
+
+def _check_time(occurred_at: str, received_at: str) -> None:
+    if occurred_at <= received_at and occurred_at >= "1970":
+        return
+    if occurred_at < "1970" or times.to_micros(occurred_at) > times.to_micros(received_at) + MAX_CLOCK_SKEW_MICROS:
+        raise Unreadable(
+            "time_out_of_range",
+            f"{occurred_at} is before 1970 or more than a day after its arrival at {received_at}",
+            "$.occurred_at",
+        )
+
+
+def _unknown(kind: str, version: int) -> Unreadable:
+    if kind not in TYPES:
+        return Unreadable("unknown_type", f"{kind!r} is none of {', '.join(TYPES)}; anything else fits `custom`", "$.type")
+    known = sorted(v for k, v in PAYLOADS if k == kind)
+    return Unreadable("unknown_version", f"{kind} has the versions {known}, not {version}", "$.version")

@@ -1,0 +1,46 @@
+"""The one spelling of a moment: UTC, RFC 3339, always with six decimals, so that text order is time order.
+
+>>> canonical("2025-01-02T03:04:05+01:00")
+'2025-01-02T02:04:05.000000Z'
+"""
+
+import re
+from datetime import UTC, datetime, timedelta
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+CANONICAL_PATTERN = r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{6}Z$"
+_MICROSECOND = timedelta(microseconds=1)
+_has_canonical_form = re.compile(CANONICAL_PATTERN).match
+
+
+def canonical(text: str) -> str:
+    """The canonical spelling of an RFC 3339 time. ValueError where it is none, or carries no time zone."""
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(f"{text!r} has no time zone: end it with Z or an offset such as +01:00")
+    return text if _has_canonical_form(text) else written(moment)
+
+
+def written(moment: datetime) -> str:
+    """The canonical spelling of an aware datetime."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ").rjust(27, "0")
+
+
+def parsed(text: str) -> datetime:
+    """The aware datetime of a canonical (or any RFC 3339) spelling."""
+    return datetime.fromisoformat(text)
+
+
+def to_micros(text: str) -> int:
+    """Microseconds since 1970 of a canonical time: exact, no floating point."""
+    return (datetime.fromisoformat(text) - EPOCH) // _MICROSECOND
+
+
+def from_micros(micros: int) -> str:
+    """The canonical time of microseconds since 1970."""
+    return written(EPOCH + timedelta(microseconds=micros))
+
+
+def from_millis(millis: int) -> str:
+    """The canonical time of milliseconds since 1970."""
+    return from_micros(millis * 1000)
