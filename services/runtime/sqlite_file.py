@@ -1,0 +1,79 @@
+"""The SQLite file below the event store: its connection, its tables, and the library's recorder over them."""
+
+import fcntl
+import os
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from eventsourcing.persistence import StoredEvent
+from eventsourcing.sqlite import SQLiteCursor, SQLiteDatastore, SQLiteProcessRecorder
+
+from services.runtime.event_store import checked_kinds
+
+MIGRATION_RECORD = "__migration__"  # the library's own row in its tracking table
+CHECKPOINT_PAGES = 50_000  # of 8 KB: rare, so that a page that changes often is copied once
+
+
+class SQLiteRecorder(SQLiteProcessRecorder):
+    """The library's recorder over our file. What the library writes through it makes our writers stale too."""
+
+    def __init__(self, datastore: SQLiteDatastore, kinds: Iterable[str] = (), item_kinds: Iterable[str] = ()) -> None:
+        self._tables = list(_tables(kinds, item_kinds))
+        super().__init__(datastore)
+
+    def construct_create_table_statements(self) -> list[str]:
+        return super().construct_create_table_statements() + self._tables
+
+    def _insert_events(self, c: SQLiteCursor, stored_events: Sequence[StoredEvent], **kwargs: Any) -> Sequence[int] | None:
+        ids = super()._insert_events(c, stored_events, **kwargs)
+        c.execute("UPDATE head SET commits = commits + 1")
+        return ids
+
+
+def _tables(kinds: Iterable[str], item_kinds: Iterable[str]) -> Iterator[str]:
+    yield "CREATE TABLE IF NOT EXISTS head(one INTEGER PRIMARY KEY CHECK(one = 1), commits INTEGER NOT NULL)"
+    yield "INSERT OR IGNORE INTO head VALUES(1, 0)"
+    yield "CREATE TABLE IF NOT EXISTS watermarks(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID"
+    yield "CREATE TABLE IF NOT EXISTS timers(key TEXT PRIMARY KEY, due INTEGER NOT NULL) WITHOUT ROWID"
+    yield "CREATE INDEX IF NOT EXISTS timers_due ON timers(due, key)"
+    for kind in checked_kinds(kinds):
+        yield f"CREATE TABLE IF NOT EXISTS rows_{kind}(key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID"
+    for kind in checked_kinds(item_kinds):
+        yield (
+            f"CREATE TABLE IF NOT EXISTS items_{kind}(owner TEXT, item TEXT, value BLOB NOT NULL, PRIMARY KEY(owner, item)) WITHOUT ROWID"
+        )
+
+
+def open_recorder(path: str, kinds: Iterable[str], item_kinds: Iterable[str]) -> SQLiteRecorder:
+    """Makes what tables are missing. One process at a time: the library's migration stands no second one."""
+    recorder = SQLiteRecorder(SQLiteDatastore(path, pool_size=1), kinds, item_kinds)
+    with open(path + ".opening", "wb") as opening:
+        fcntl.flock(opening, fcntl.LOCK_EX)
+        recorder.create_table()
+    return recorder
+
+
+def connect(path: str, cache_mb: int, lock_seconds: float, synchronous: str) -> sqlite3.Connection:
+    if synchronous not in ("FULL", "NORMAL"):
+        raise ValueError(f"synchronous is FULL or NORMAL, not {synchronous!r}")
+    os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
+    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=300, timeout=lock_seconds)
+    for pragma in ("page_size = 8192", f"synchronous = {synchronous}", f"cache_size = -{cache_mb * 1024}"):
+        db.execute(f"PRAGMA {pragma}")
+    _use_write_ahead_log(db, time.monotonic() + lock_seconds)
+    db.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
+    return db
+
+
+def _use_write_ahead_log(db: sqlite3.Connection, deadline: float) -> None:
+    """Changing the journal's mode does not wait for others that do the same: try again until the deadline."""
+    while True:
+        try:
+            db.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
