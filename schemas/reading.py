@@ -103,7 +103,7 @@ def _read_as(decoder: Callable[[bytes], Any], raw: bytes, path: str) -> Any:
 def _time(text: str, path: str) -> str:
     try:
         return times.canonical(text)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise Unreadable("invalid", str(error), path) from error
 
 
