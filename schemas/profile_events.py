@@ -87,7 +87,7 @@ class IdentifiersJoined(ProfileEvent):
     """A late fact showed that identifiers of another customer belong to this one."""
 
     event: Literal["identifiers_joined"] = "identifiers_joined"
-    former: CustomerId = Field(description="the customer that held them before")
+    former: CustomerId | None = Field(description="the customer that held them before; null: nobody")
     identifiers: list[HeldIdentifier]
 
 

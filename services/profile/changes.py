@@ -1,0 +1,138 @@
+"""The stage's domain events: numbers them by customer and writes them as they will be published."""
+
+import base64
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Any
+from uuid import NAMESPACE_OID, UUID, uuid5
+
+import msgspec
+
+from schemas import profile_events as published
+from schemas.compiled import struct_of
+from schemas.quarantine import Quarantined
+from schemas.reading import Unreadable
+from services.profile.customers import Customer
+from services.profile.identifiers import Name
+from services.profile.identity import Member
+from services.runtime.event_store import NewEvent
+from services.runtime.stage import Record
+
+encode = msgspec.json.Encoder().encode
+uuid_of = lru_cache(maxsize=400_000)(UUID)
+
+Held = struct_of(published.HeldIdentifier)
+_Touchpoint = struct_of(published.AppliedTouchpoint, (("payload", msgspec.Raw), ("context", msgspec.Raw)))
+_Applied = struct_of(published.TouchpointApplied, (("touchpoint", _Touchpoint),))
+_Merged = struct_of(published.CustomersMerged)
+_MergedInto = struct_of(published.CustomerMergedInto)
+_Joined = struct_of(published.IdentifiersJoined)
+_Left = struct_of(published.IdentifiersLeft)
+_Refused = struct_of(published.LinkRefused)
+_Lifecycle = struct_of(published.LifecycleChanged)
+_Quarantined = struct_of(Quarantined)
+
+
+class Changes:
+    """The events of one batch, in order. ``touched`` are the customers that they are about."""
+
+    def __init__(self, recorded_at: str) -> None:
+        self.recorded_at = recorded_at
+        self.events: list[NewEvent] = []
+        self.touched: dict[str, Customer] = {}
+
+    def touchpoint_applied(self, customer: Customer, anchor: str, joined: Iterable[Member], touchpoint: Any, names: list[Name]) -> None:
+        """The touchpoint was counted for the customer."""
+        self._add(
+            customer,
+            _Applied(
+                customer_id=customer.id,
+                sequence=customer.sequence + 1,
+                recorded_at=self.recorded_at,
+                cause=touchpoint.event_id,
+                anchor=anchor,
+                joined=[held(member) for member in joined],
+                touchpoint=_Touchpoint(
+                    event_id=touchpoint.event_id,
+                    type=touchpoint.type,
+                    version=touchpoint.version,
+                    occurred_at=touchpoint.occurred_at,
+                    received_at=touchpoint.received_at,
+                    original_timestamp=touchpoint.original_timestamp,
+                    source=touchpoint.source,
+                    identifiers=[Held(type=name.type, value=name.value, id=name.id) for name in names],
+                    payload=touchpoint.payload,
+                    context=touchpoint.context,
+                ),
+            ),
+        )
+
+    def merged(self, customer: Customer, merged: Customer, members: Iterable[Member], cause: str) -> None:
+        """``merged`` turned out to be ``customer``."""
+        self._add(customer, _Merged(**self._head(customer, cause), merged=merged.id, identifiers=[held(m) for m in members]))
+        self._add(merged, _MergedInto(**self._head(merged, cause), survivor=customer.id))
+        merged.merged_into, merged.lifecycle = customer.id, "prospect"
+
+    def moved(self, former: Customer, holder: Customer, members: Iterable[Member], cause: str) -> None:
+        """Identifiers of ``former`` turned out to be ``holder``'s."""
+        identifiers = [held(member) for member in members]
+        self._add(former, _Left(**self._head(former, cause), holder=holder.id, identifiers=identifiers))
+        self._add(holder, _Joined(**self._head(holder, cause), former=former.id, identifiers=identifiers))
+
+    def appeared(self, holder: Customer, members: Iterable[Member], cause: str) -> None:
+        """Identifiers that nobody held are ``holder``'s."""
+        self._add(holder, _Joined(**self._head(holder, cause), former=None, identifiers=[held(member) for member in members]))
+
+    def link_refused(self, customer: Customer, anchor: Member, refused: Member, reason: str, cause: str) -> None:
+        """Two identifiers stay with two customers."""
+        self._add(customer, _Refused(**self._head(customer, cause), anchor=held(anchor), refused=held(refused), reason=reason))
+
+    def lifecycle_changed(self, customer: Customer, after: str, effective_at: str, cause: str) -> None:
+        """The customer moved on."""
+        before, customer.lifecycle = customer.lifecycle, after
+        self._add(customer, _Lifecycle(**self._head(customer, cause), before=before, after=after, effective_at=effective_at))
+
+    def quarantined(self, record: Record, number: int, error: Unreadable, known: Any) -> None:
+        """The record was set aside; ``number`` counts those of its partition from 1. ``known``: the touchpoint, if it was read."""
+        message = _Quarantined(
+            quarantine_id=f"{record.topic}:{record.partition}:{record.offset}",
+            stage="profile",
+            reason=error.reason,
+            path=error.path,
+            detail=error.detail,
+            topic=record.topic,
+            partition=record.partition,
+            offset=record.offset,
+            received_at=self.recorded_at,
+            quarantined_at=self.recorded_at,
+            **_readable_parts(known),
+            **_original(record.value or b""),
+        )
+        origin = uuid5(NAMESPACE_OID, f"quarantine:{record.topic}:{record.partition}")
+        self.events.append(NewEvent(origin, number, "quarantined", encode(message)))
+
+    def _head(self, customer: Customer, cause: str) -> dict[str, Any]:
+        return {"customer_id": customer.id, "sequence": customer.sequence + 1, "recorded_at": self.recorded_at, "cause": cause}
+
+    def _add(self, customer: Customer, event: Any) -> None:
+        customer.sequence += 1
+        self.touched[customer.id] = customer
+        self.events.append(NewEvent(uuid_of(customer.id), customer.sequence, event.event, encode(event)))
+
+
+def held(member: Member) -> Any:
+    """A ``HeldIdentifier``."""
+    return Held(type=member.type, value=member.value, id=member.id)
+
+
+def _readable_parts(known: Any) -> dict[str, Any]:
+    if known is None:
+        return {}
+    return {name: getattr(known, name) for name in ("event_id", "type", "source", "occurred_at")}
+
+
+def _original(raw: bytes) -> dict[str, str]:
+    try:
+        return {"original": raw.decode(), "encoding": "utf8"}
+    except UnicodeDecodeError:
+        return {"original": base64.b64encode(raw).decode(), "encoding": "base64"}

@@ -1,0 +1,186 @@
+"""Customers in memory: loaded in bulk for a batch, kept for the next ones, written back whole when they changed.
+
+Rows in the store, all MessagePack: ``identifiers`` (key → id of its linked set), ``linked_sets``, ``customers`` (id → state),
+``facts`` (anchor's id → what is known by it).
+"""
+
+from collections.abc import Collection, Iterable
+from functools import reduce
+
+import msgspec
+
+from services.profile.facts import Facts, combined
+from services.profile.identity import LinkedSet, Member
+from services.runtime.event_store import EventStore
+
+KINDS = ("identifiers", "linked_sets", "customers", "facts")
+
+_pack = msgspec.msgpack.Encoder().encode
+_unpack_set = msgspec.msgpack.Decoder(LinkedSet).decode
+_unpack_facts = msgspec.msgpack.Decoder(Facts).decode
+
+
+class Customer(msgspec.Struct, array_like=True):
+    """A customer's own state: what neither its identifiers nor its facts say.
+
+    ``key`` is the identifier that the id derives from; it leads to the linked set. ``merged_into`` is where it went.
+    ``due_ms`` is when its lifecycle is looked at again; it may have moved on since.
+    """
+
+    id: str
+    key: str
+    sequence: int = 0
+    lifecycle: str = "prospect"
+    merged_into: str | None = None
+    due_ms: int | None = None
+
+
+_unpack_customer = msgspec.msgpack.Decoder(Customer).decode
+
+
+class Customers:
+    """Two generations of everything in use, and what changed since ``changes`` was last called.
+
+    One object for each linked set, customer and anchor, whichever way it was found: they are changed in place. Not
+    thread-safe; reads the store and never writes it.
+    """
+
+    def __init__(self, store: EventStore, remember: int) -> None:
+        self._store, self._remember = store, remember
+        self.forget()
+
+    def forget(self) -> None:
+        """Drops everything: the store may know better."""
+        self.sets: dict[str, LinkedSet] = {}
+        self._old_sets: dict[str, LinkedSet] = {}
+        self.by_id: dict[str, Customer] = {}
+        self._old_by_id: dict[str, Customer] = {}
+        self.facts: dict[str, Facts] = {}
+        self._old_facts: dict[str, Facts] = {}
+        self._changed_keys: dict[str, str] = {}
+        self._changed_sets: dict[str, LinkedSet | None] = {}
+        self._changed_customers: dict[str, Customer] = {}
+        self._changed_facts: dict[str, Facts] = {}
+
+    def age(self) -> None:
+        """Starts a new generation when the young one is full. Call it between batches only, after ``changes``."""
+        if len(self.by_id) >= self._remember:
+            self._old_sets, self.sets = self.sets, {}
+            self._old_by_id, self.by_id = self.by_id, {}
+            self._old_facts, self.facts = self.facts, {}
+
+    # ---- loading
+
+    def load_for(self, keys: Collection[str]) -> None:
+        """Brings the linked sets of these identifiers into memory, with their living customers and all their facts."""
+        absent = [key for key in keys if key not in self.sets and not self._promoted(key)]
+        if not absent:
+            return
+        ids = {value.decode() for value in self._store.rows("identifiers", absent).values()}
+        loaded = [_unpack_set(value) for value in self._store.rows("linked_sets", ids).values()] if ids else []
+        for one in loaded:
+            self.hold_set(one)
+        self._load_members(member for one in loaded for member in one.members.values())
+
+    def load_customers(self, ids: Collection[str]) -> None:
+        """Brings these customers into memory, and the linked sets that they are in."""
+        self._load_rows(ids)
+        self.load_for({customer.key for id in ids if (customer := self.by_id.get(id))})
+
+    def customer(self, id: str, key: str) -> Customer:
+        """That customer; a new one, with the identifier that its id derives from, where there never was one."""
+        found = self.by_id.get(id)
+        if found is None:
+            self._load_rows([id])
+            found = self.by_id.get(id)
+        if found is None:
+            found = self.by_id[id] = Customer(id, key)
+        return found
+
+    def facts_of(self, anchor: str) -> Facts:
+        """What is known by that anchor; empty facts where nothing is."""
+        found = self.facts.get(anchor)
+        if found is None:
+            found = self.facts[anchor] = Facts()
+        return found
+
+    def held_by(self, customer: Customer) -> list[Member]:
+        """The identifiers that the customer holds; none where it was merged."""
+        if customer.key not in self.sets:
+            self.load_for([customer.key])
+        return [member for member in self.sets[customer.key].members.values() if member.customer == customer.id]
+
+    def total(self, members: Iterable[Member]) -> Facts:
+        """The facts of all these identifiers together; not to be changed."""
+        parts = [self.facts[member.id] for member in members if member.anchored]
+        return reduce(combined, parts) if parts else Facts()
+
+    def hold_set(self, one: LinkedSet) -> None:
+        """Makes this the one object for all its members."""
+        for key in one.members:
+            self.sets[key] = one
+
+    def _promoted(self, key: str) -> bool:
+        one = self._old_sets.get(key)
+        if one is None:
+            return False
+        self.hold_set(one)
+        self._load_members(one.members.values())
+        return True
+
+    def _load_members(self, members: Iterable[Member]) -> None:
+        found = list(members)
+        self._load_rows({member.customer for member in found})
+        absent = []
+        for anchor in (member.id for member in found if member.anchored and member.id not in self.facts):
+            if (facts := self._old_facts.get(anchor)) is not None:
+                self.facts[anchor] = facts
+            else:
+                absent.append(anchor)
+        if absent:
+            self.facts.update((anchor, _unpack_facts(value)) for anchor, value in self._store.rows("facts", absent).items())
+
+    def _load_rows(self, ids: Collection[str]) -> None:
+        absent = []
+        for id in ids:
+            if id in self.by_id:
+                continue
+            if (customer := self._old_by_id.get(id)) is not None:
+                self.by_id[id] = customer
+            else:
+                absent.append(id)
+        if absent:
+            self.by_id.update((id, _unpack_customer(value)) for id, value in self._store.rows("customers", absent).items())
+
+    # ---- what changed
+
+    def set_changed(self, one: LinkedSet) -> None:
+        """The set is to be written, and every member that was in another set, or in none, to be pointed at it."""
+        self._changed_sets[one.id] = one
+        for key in one.members:
+            if self.sets.get(key) is not one:
+                self.sets[key] = one
+                self._changed_keys[key] = one.id
+
+    def set_gone(self, id: str) -> None:
+        """The set went into others."""
+        self._changed_sets[id] = None
+
+    def customer_changed(self, customer: Customer) -> None:
+        """The customer is to be written."""
+        self._changed_customers[customer.id] = customer
+
+    def facts_changed(self, anchor: str, facts: Facts) -> None:
+        """The anchor's facts are to be written."""
+        self._changed_facts[anchor] = facts
+
+    def changes(self) -> dict[str, dict[str, bytes | None]]:
+        """The rows to write for everything that changed since the last call."""
+        rows: dict[str, dict[str, bytes | None]] = {
+            "identifiers": {key: id.encode() for key, id in self._changed_keys.items()},
+            "linked_sets": {id: _pack(one) if one else None for id, one in self._changed_sets.items()},
+            "customers": {id: _pack(customer) for id, customer in self._changed_customers.items()},
+            "facts": {anchor: _pack(facts) for anchor, facts in self._changed_facts.items()},
+        }
+        self._changed_keys, self._changed_sets, self._changed_customers, self._changed_facts = {}, {}, {}, {}
+        return {kind: changed for kind, changed in rows.items() if changed}

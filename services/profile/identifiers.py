@@ -1,0 +1,130 @@
+"""Identifiers, normalised by type, and the customer id that each one derives."""
+
+import re
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import NamedTuple
+from uuid import UUID
+
+import phonenumbers
+from email_validator import EmailNotValidError, validate_email
+
+
+class Name(NamedTuple):
+    """A normalised identifier. ``key`` is ``type:value``; ``id`` is derived from it and never changes."""
+
+    key: str
+    id: str
+    type: str
+    value: str
+
+
+@dataclass(frozen=True)
+class IdentityPolicy:
+    """Which identifiers are strong, how many one customer may hold, and which values identify nobody."""
+
+    key: bytes = b"rapport"
+    default_region: str = "US"
+    regions: Mapping[str, str] | None = None
+    priority: Sequence[str] = ("customer_id", "loyalty_card", "email", "phone", "handle", "device", "anonymous_id")
+    limits: Mapping[str, int] | None = None
+    partner_limit: int = 10
+    blocked: frozenset[str] = frozenset()
+
+    def rank(self, kind: str) -> int:
+        """The smaller, the stronger. A type that the list does not name comes just before the last one named."""
+        try:
+            return 2 * self.priority.index(kind)
+        except ValueError:
+            return 2 * len(self.priority) - 3
+
+    def region(self, source: str) -> str:
+        """The region of a telephone number without a country code."""
+        return (self.regions or {}).get(source, self.default_region)
+
+
+class Names:
+    """Normalises identifiers, remembering the latest, since normalising one takes as long as a whole touchpoint.
+
+    Not thread-safe. Holds at most twice ``remember`` entries.
+    """
+
+    def __init__(self, policy: IdentityPolicy, remember: int = 400_000) -> None:
+        self._policy, self._remember = policy, remember
+        self._blocked = frozenset(_folded(value) for value in policy.blocked)
+        self._young: dict[tuple[str, str, str], Name | None] = {}
+        self._old: dict[tuple[str, str, str], Name | None] = {}
+
+    def of(self, kind: str, value: str, region: str) -> Name | None:
+        """The identifier, or None where its value is blocked or is none of its type."""
+        asked = (kind, value, region)
+        if asked in self._young:
+            return self._young[asked]
+        name = self._old[asked] if asked in self._old else self._made(kind, value, region)
+        if len(self._young) >= self._remember:
+            self._old, self._young = self._young, {}
+        self._young[asked] = name
+        return name
+
+    def _made(self, kind: str, value: str, region: str) -> Name | None:
+        normal = normalised(kind, value, region)
+        if normal is None or normal in self._blocked or _folded(value) in self._blocked:
+            return None
+        key = f"{kind}:{normal}"
+        return Name(key, derived_id(key, self._policy.key), kind, normal)
+
+
+def derived_id(key: str, secret: bytes) -> str:
+    """The customer id of an identifier: BLAKE2b keyed by the installation, in the form of a UUID."""
+    return str(UUID(bytes=blake2b(key.encode(), digest_size=16, key=secret[:64]).digest()))
+
+
+def normalised(kind: str, value: str, region: str) -> str | None:
+    """The one spelling of a value of this type; None where it is none."""
+    text = unicodedata.normalize("NFKC", value).strip()
+    return _NORMALISERS.get(kind, _as_it_is)(text, region) or None
+
+
+def _folded(value: str) -> str:
+    return unicodedata.normalize("NFKC", value).strip().casefold()
+
+
+def _email(text: str, _: str) -> str | None:
+    """Case and Unicode folded; dots and +tags are left alone, since they are some providers' affair only."""
+    try:
+        found = validate_email(text, check_deliverability=False, globally_deliverable=False)
+    except EmailNotValidError:
+        return None
+    return str(found.normalized).casefold()
+
+
+def _phone(text: str, region: str) -> str | None:
+    """E.164. A number without a country code is one of ``region``."""
+    try:
+        number = phonenumbers.parse(text, region)
+    except phonenumbers.NumberParseException:
+        return None
+    if not phonenumbers.is_possible_number(number):
+        return None
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+_handle_form = re.compile(r"^(?:(?P<network>[^/:@\s]+)[/:])?@?(?P<name>[^@\s]+(?:@[^@\s]+)?)$")
+
+
+def _handle(text: str, _: str) -> str | None:
+    """``network/name``: a handle means nothing without its network, but is kept as it is where none is said."""
+    match = _handle_form.match(text)
+    if match is None:
+        return None
+    network, name = match["network"], match["name"].casefold()
+    return f"{network.casefold()}/{name}" if network else name
+
+
+def _as_it_is(text: str, _: str) -> str | None:
+    return text
+
+
+_NORMALISERS: dict[str, Callable[[str, str], str | None]] = {"email": _email, "phone": _phone, "handle": _handle}

@@ -1,0 +1,187 @@
+"""A customer shown whole: facts and identifiers → the message of the ``profiles`` topic. Pure."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+
+from schemas import profile_events as published
+from schemas import times
+from schemas.compiled import struct_of
+from services.profile.facts import Facts, refunded
+from services.profile.identity import Member
+
+FAVOURITES = 5
+_encode = msgspec.json.Encoder().encode
+_Profile = struct_of(published.Profile)
+_Held = struct_of(published.HeldIdentifier)
+_Trait = struct_of(published.Trait)
+_Activity = struct_of(published.Activity)
+_Spend = struct_of(published.Spend)
+_Order = struct_of(published.Order)
+_Favourite = struct_of(published.Favourite)
+_Case = struct_of(published.OpenCase)
+_Satisfaction = struct_of(published.Satisfaction)
+_Need = struct_of(published.OpenNeed)
+_Opportunity = struct_of(published.OpportunityState)
+_Membership = struct_of(published.MembershipState)
+_Consent = struct_of(published.ConsentState)
+
+
+def profile_json(customer_id: str, sequence: int, as_of: str, lifecycle: str, members: Sequence[Member], facts: Facts) -> bytes:
+    """The JSON of a living customer's ``Profile``."""
+    by_currency, by_order = refunded(facts)
+    declared = facts.traits.get("preferred_channel", [None, None, None])[2]
+    answered = [reply - inbound for inbound, reply in _first_replies(facts)]
+    return _encode(
+        _Profile(
+            customer_id=customer_id,
+            sequence=sequence,
+            as_of=as_of,
+            identifiers=[held(member) for member in sorted(members, key=lambda m: (m.type, m.value))],
+            traits={name: _trait(said) for name, said in sorted(facts.traits.items()) if said[2] is not None},
+            emails=sorted(member.value for member in members if member.type == "email"),
+            phones=sorted(member.value for member in members if member.type == "phone"),
+            first_seen_at=facts.first if facts.count else None,
+            last_seen_at=facts.last if facts.count else None,
+            touchpoints=facts.count,
+            by_type=_activity(facts.types),
+            by_channel=_activity(facts.channels),
+            usual_channel=_most(facts.channels),
+            preferred_channel=declared if isinstance(declared, str) else None,
+            spend={currency: _spend(sums, by_currency.get(currency, 0)) for currency, sums in sorted(facts.spend.items())},
+            recent_orders=[_order(said, by_order) for said in reversed(facts.orders)],
+            favourite_items=_favourites((name, quantity) for name, quantity in facts.items.items()),
+            favourite_categories=_favourites((name, tally[0]) for name, tally in facts.categories.items()),
+            first_order_at=facts.first_order,
+            last_order_at=facts.orders[-1][0] if facts.orders else None,
+            orders=sum(sums[0] for sums in facts.spend.values()),
+            lifecycle=lifecycle,
+            open_cases=[_case(case_id, said) for case_id, said in sorted(facts.cases.items()) if said[1][2] != "archived"],
+            cases=len(facts.cases),
+            satisfaction={kind: _satisfaction(said) for kind, said in sorted(facts.surveys.items())},
+            sentiment_permille=_mean(facts.sentiment[1], facts.sentiment[0]),
+            response_seconds_mean=_mean(sum(answered), len(answered) * 1_000_000),
+            responses=len(answered),
+            awaiting_response=_awaiting(facts),
+            open_needs=_open_needs(facts),
+            opportunities=[_opportunity(name, said) for name, said in sorted(facts.opportunities.items())],
+            memberships=[_membership(name, said) for name, said in sorted(facts.memberships.items())],
+            consents=_consents(facts),
+        )
+    )
+
+
+def merged_json(customer_id: str, sequence: int, as_of: str, survivor: str) -> bytes:
+    """The JSON of the ``Profile`` of a customer that was merged into another."""
+    return _encode(_Profile(customer_id=customer_id, sequence=sequence, as_of=as_of, merged_into=survivor))
+
+
+def held(member: Member) -> Any:
+    """A ``HeldIdentifier``."""
+    return _Held(type=member.type, value=member.value, id=member.id)
+
+
+def _first_replies(facts: Facts) -> Iterable[tuple[int, int]]:
+    """(first inbound, first reply) of every conversation and case that has both, in microseconds since 1970."""
+    for inbound, replies in facts.conversations.values():
+        if inbound is not None and replies and replies[-1] >= inbound:
+            yield times.to_micros(inbound), times.to_micros(replies[-1])
+
+
+def _awaiting(facts: Facts) -> int:
+    return sum(1 for inbound, replies in facts.conversations.values() if inbound and not (replies and replies[-1] >= inbound))
+
+
+def _open_needs(facts: Facts) -> list[Any]:
+    """Needs in whose category nothing was bought since."""
+    return [
+        _Need(category=category, text=text, occurred_at=at)
+        for category, (at, _, text) in sorted(facts.needs.items())
+        if facts.categories.get(category, (0, ""))[1] < at
+    ]
+
+
+def _trait(said: list[Any]) -> Any:
+    return _Trait(value=said[2], occurred_at=said[0], event_id=said[1])
+
+
+def _activity(tallies: dict[str, list[Any]]) -> dict[str, Any]:
+    return {name: _Activity(count=count, last_at=last) for name, (count, last) in sorted(tallies.items())}
+
+
+def _most(tallies: dict[str, list[Any]]) -> str | None:
+    """The name with the most; of several, the latest, then the first by name."""
+    best: tuple[list[Any], str] | None = None
+    for name in sorted(tallies):
+        if best is None or tallies[name] > best[0]:
+            best = tallies[name], name
+    return best[1] if best else None
+
+
+def _spend(sums: list[int], refunded_minor: int) -> Any:
+    orders, gross = sums
+    return _Spend(
+        orders=orders,
+        gross_minor=gross,
+        refunded_minor=refunded_minor,
+        net_minor=gross - refunded_minor,
+        average_order_minor=(2 * gross + orders) // (2 * orders),
+    )
+
+
+def _order(said: list[Any], by_order: dict[str, int]) -> Any:
+    at, _, order_id, total, currency = said
+    return _Order(order_id=order_id, occurred_at=at, total_minor=total, currency=currency, refunded_minor=by_order.get(order_id, 0))
+
+
+def _favourites(quantities: Iterable[tuple[str, int]]) -> list[Any]:
+    best = sorted(quantities, key=lambda entry: (-entry[1], entry[0]))[:FAVOURITES]
+    return [_Favourite(name=name, quantity=quantity) for name, quantity in best]
+
+
+def _case(case_id: str, said: list[Any]) -> Any:
+    opened, step, category, severity = said
+    return _Case(
+        case_id=case_id,
+        step=step[2],
+        opened_at=opened,
+        changed_at=step[0],
+        category=category and category[2],
+        severity=severity and severity[2],
+    )
+
+
+def _satisfaction(said: list[Any]) -> Any:
+    asked, answers, total, perceived, expected, latest = said
+    return _Satisfaction(
+        answers=answers,
+        asked=asked,
+        mean_permille=_mean(total, answers),
+        latest_permille=latest and latest[2],
+        latest_at=latest and latest[0],
+        perceived_to_expected_permille=_mean(perceived * 1000, expected),
+    )
+
+
+def _mean(total: int, count: int) -> int | None:
+    """Rounded half up; None of nothing."""
+    return (2 * total + count) // (2 * count) if count else None
+
+
+def _opportunity(name: str, said: list[Any]) -> Any:
+    at, _, step, amount, currency = said
+    return _Opportunity(opportunity_id=name, step=step, amount_minor=amount, currency=currency, occurred_at=at)
+
+
+def _membership(name: str, said: list[Any]) -> Any:
+    at, _, step, until = said
+    return _Membership(programme=name, step=step, occurred_at=at, until=until)
+
+
+def _consents(facts: Facts) -> list[Any]:
+    return [
+        _Consent(purpose=purpose, channel=channel, granted=granted, wording_version=wording, occurred_at=at)
+        for purpose, by_channel in sorted(facts.consents.items())
+        for channel, (at, _, granted, wording) in sorted(by_channel.items())
+    ]

@@ -1,0 +1,249 @@
+"""One batch of touchpoints, decided: which are new, whose they are, and what that changes."""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from schemas import topics
+from schemas.profile_events import PROFILE_EVENTS
+from schemas.reading import Unreadable, content_digest, read
+from schemas.times import from_micros, from_millis
+from services.profile.changes import Changes, uuid_of
+from services.profile.customers import KINDS as CUSTOMER_KINDS
+from services.profile.customers import Customer, Customers
+from services.profile.facts import take
+from services.profile.identifiers import IdentityPolicy, Name, Names
+from services.profile.identity import LinkedSet, Member, is_known, observe, strongest_first
+from services.profile.lifecycle import LifecyclePolicy, standing
+from services.profile.membership import announce
+from services.profile.snapshot import merged_json, profile_json
+from services.runtime.clock import Clock
+from services.runtime.event_store import EventStore, Transaction
+from services.runtime.stage import Message, Record
+
+KINDS = (*CUSTOMER_KINDS, "touchpoints", "quarantines")
+"""``touchpoints``: event_id → digest of its content and the event that it became; ``quarantines``: partition → how many."""
+
+DUE_AT_ONCE = 1_000
+
+
+@dataclass(slots=True)
+class Arrival:
+    """A record that was read. ``names`` are its usable identifiers, strongest first."""
+
+    record: Record
+    touchpoint: Any
+    payload: Any
+    names: list[Name]
+
+
+class ProfileStage:
+    """See services/runtime/stage.py. ``remember``: customers kept in memory, twice."""
+
+    name = "profile"
+    route = {**dict.fromkeys(PROFILE_EVENTS, topics.PROFILE_CHANGES.name), "quarantined": topics.QUARANTINE.name}
+
+    def __init__(
+        self, store: EventStore, identity: IdentityPolicy, lifecycle: LifecyclePolicy, clock: Clock, remember: int = 200_000
+    ) -> None:
+        self._store, self._identity, self._lifecycle, self._clock = store, identity, lifecycle, clock
+        self._customers = Customers(store, remember)
+        self._names = Names(identity, 2 * remember)
+        self._now_micros = 0
+
+    def decide(self, records: Sequence[Record]) -> Transaction:
+        transaction = Transaction()
+        changes = self._begin()
+        arrivals = self._unseen(self._arrivals(records, changes, transaction), changes, transaction)
+        self._customers.load_for({name.key for arrival in arrivals for name in arrival.names})
+        for arrival in arrivals:
+            self._apply(arrival, changes, transaction)
+        return self._end(changes, transaction)
+
+    def tick(self, now_ms: int) -> Transaction | None:
+        due = self._store.due(now_ms, DUE_AT_ONCE)
+        if not due:
+            return None
+        transaction = Transaction()
+        changes = self._begin()
+        self._customers.load_customers(due)
+        for id in due:
+            customer = self._customers.by_id[id]
+            customer.due_ms = None
+            transaction.timers[id] = None
+            self._stand(customer, "clock", changes, transaction)
+            self._customers.customer_changed(customer)
+        return self._end(changes, transaction)
+
+    def snapshots(self, originators: Collection[UUID]) -> Iterable[Message]:
+        ids = [str(originator) for originator in originators]
+        self._customers.load_customers(ids)
+        as_of = from_micros(self._now())
+        for id in ids:
+            if customer := self._customers.by_id.get(id):
+                yield Message(topics.PROFILES.name, id.encode(), self._snapshot(customer, as_of))
+
+    def forget(self) -> None:
+        self._customers.forget()
+
+    # ---- reading
+
+    def _arrivals(self, records: Sequence[Record], changes: Changes, transaction: Transaction) -> list[Arrival]:
+        """Those records that are touchpoints with an identifier that says who it was; the others are quarantined."""
+        arrivals = []
+        for record in records:
+            touchpoint = None
+            try:
+                touchpoint, payload = read(record.value or b"", from_millis(record.timestamp))
+                arrivals.append(Arrival(record, touchpoint, payload, self._usable(touchpoint)))
+            except Unreadable as error:
+                self._quarantine(record, error, touchpoint, changes, transaction)
+        return arrivals
+
+    def _usable(self, touchpoint: Any) -> list[Name]:
+        region = self._identity.region(touchpoint.source)
+        of = self._names.of
+        names = [name for one in touchpoint.identifiers if (name := of(one.type, one.value, region))]
+        if not names:
+            raise Unreadable("no_usable_identifier", "every identifier is blocked, or is none of its type", "$.identifiers")
+        return names if len(names) == 1 else strongest_first(self._identity, names)
+
+    def _unseen(self, arrivals: list[Arrival], changes: Changes, transaction: Transaction) -> list[Arrival]:
+        """Those whose event_id is new, marked as seen; repeats are dropped, or quarantined where the content differs."""
+        seen: dict[str, bytes | None] = dict(self._store.rows("touchpoints", {one.touchpoint.event_id for one in arrivals}))
+        first: dict[str, Arrival] = {}
+        for one in arrivals:
+            event_id = one.touchpoint.event_id
+            stored = seen.get(event_id)
+            if stored is None and event_id not in first:
+                first[event_id] = one
+            elif self._same(one, stored, first.get(event_id)):
+                transaction.outcomes["duplicate", ""] += 1
+            else:
+                error = Unreadable(
+                    "conflicting_duplicate", "the event_id was used before with other content; give it a new one", "$.event_id"
+                )
+                self._quarantine(one.record, error, one.touchpoint, changes, transaction)
+        return list(first.values())
+
+    def _same(self, one: Arrival, stored: bytes | None, first: Arrival | None) -> bool:
+        digest = content_digest(one.touchpoint)
+        if stored is None:
+            return first is not None and (digest == content_digest(first.touchpoint) or _said(one.touchpoint) == _said(first.touchpoint))
+        if digest.to_bytes(8, "big") == stored[:8]:
+            return True
+        customer, sequence = UUID(bytes=stored[8:24]), int.from_bytes(stored[24:], "big")
+        event = next(event for event in self._store.events_of(customer) if event.version == sequence)
+        return self._said_before(msgspec.json.decode(event.state)["touchpoint"]) == self._said_now(one)
+
+    def _said_before(self, applied: dict[str, Any]) -> list[Any]:
+        """What a stored touchpoint said, identifiers in their normal form."""
+        moment = applied["original_timestamp"] or applied["occurred_at"]
+        identifiers = sorted((one["type"], one["value"]) for one in applied["identifiers"])
+        return [applied["type"], applied["version"], moment, applied["source"], identifiers, applied["payload"]]
+
+    def _said_now(self, one: Arrival) -> list[Any]:
+        kind, version, moment, source, _, payload = _said(one.touchpoint)
+        return [kind, version, moment, source, sorted((name.type, name.value) for name in one.names), payload]
+
+    # ---- deciding
+
+    def _apply(self, one: Arrival, changes: Changes, transaction: Transaction) -> None:
+        touchpoint, names, customers = one.touchpoint, one.names, self._customers
+        fact = (touchpoint.occurred_at, touchpoint.event_id)
+        found = customers.sets.get(names[0].key)
+        joined: list[Member] = []
+        reshaped: set[str] = set()
+        if found is None or not is_known(found, names, fact):
+            observed = observe(self._identity, [customers.sets[name.key] for name in names if name.key in customers.sets], names, fact)
+            found = self._keep(observed.sets, names)
+            joined, reshaped = announce(customers, changes, observed, touchpoint.event_id)
+        member = found.members[names[0].key]
+        customer = customers.by_id.get(member.customer) or customers.customer(member.customer, _key_of(found, member.customer))
+        facts = customers.facts_of(member.id)
+        take(facts, touchpoint, one.payload)
+        customers.facts_changed(member.id, facts)
+        changes.touchpoint_applied(customer, member.id, joined, touchpoint, names)
+        seen = content_digest(touchpoint).to_bytes(8, "big") + uuid_of(customer.id).bytes + customer.sequence.to_bytes(8, "big")
+        transaction.rows.setdefault("touchpoints", {})[touchpoint.event_id] = seen
+        transaction.outcomes["applied", ""] += 1
+        if touchpoint.type == "purchase":
+            reshaped.add(customer.id)
+        for id in reshaped:
+            self._stand(customers.by_id[id], touchpoint.event_id, changes, transaction)
+
+    def _keep(self, sets: list[LinkedSet], names: list[Name]) -> LinkedSet:
+        """Takes the sets in the place of those that held their members; returns the one of the anchor."""
+        customers = self._customers
+        replaced = {customers.sets[key].id for one in sets for key in one.members if key in customers.sets}
+        for id in replaced - {one.id for one in sets}:
+            customers.set_gone(id)
+        for one in sets:
+            customers.set_changed(one)
+        return customers.sets[names[0].key]
+
+    def _stand(self, customer: Customer, cause: str, changes: Changes, transaction: Transaction) -> None:
+        """Looks where the customer stands by now, and when to look again."""
+        if customer.merged_into is not None:
+            return
+        parts = [self._customers.facts[member.id] for member in self._customers.held_by(customer) if member.anchored]
+        orders = sorted(order[0] for facts in parts for order in facts.orders)
+        first = min((facts.first_order for facts in parts if facts.first_order), default=None)
+        now = standing(self._lifecycle, first, orders[-2:], self._now_micros)
+        if now.lifecycle != customer.lifecycle:
+            changes.lifecycle_changed(customer, now.lifecycle, now.since or changes.recorded_at, cause)
+        if now.until_micros is not None:
+            due_ms = now.until_micros // 1000 + 1
+            if customer.due_ms is None or due_ms < customer.due_ms:
+                customer.due_ms = transaction.timers[customer.id] = due_ms
+
+    def _snapshot(self, customer: Customer, as_of: str) -> bytes:
+        if customer.merged_into is not None:
+            return merged_json(customer.id, customer.sequence, as_of, customer.merged_into)
+        members = self._customers.held_by(customer)
+        total = self._customers.total(members)
+        return profile_json(customer.id, customer.sequence, as_of, customer.lifecycle, members, total)
+
+    def _quarantine(self, record: Record, error: Unreadable, known: Any, changes: Changes, transaction: Transaction) -> None:
+        partition = f"{record.topic}:{record.partition}"
+        counts = transaction.rows.setdefault("quarantines", {})
+        if partition not in counts:
+            counts[partition] = self._store.rows("quarantines", [partition]).get(partition, b"0")
+        number = int(counts[partition] or b"0") + 1
+        counts[partition] = b"%d" % number
+        changes.quarantined(record, number, error, known)
+        transaction.outcomes["quarantined", error.reason] += 1
+
+    # ---- a batch
+
+    def _begin(self) -> Changes:
+        self._customers.age()
+        return Changes(from_micros(self._now()))
+
+    def _end(self, changes: Changes, transaction: Transaction) -> Transaction:
+        for customer in changes.touched.values():
+            self._customers.customer_changed(customer)
+        transaction.events = changes.events
+        transaction.rows.update(self._customers.changes())
+        return transaction
+
+    def _now(self) -> int:
+        """Microseconds since 1970, never backwards: a customer that was lost does not come back when a clock is set."""
+        self._now_micros = max(self._now_micros, self._clock.now_ms() * 1000)
+        return self._now_micros
+
+
+def _said(touchpoint: Any) -> list[Any]:
+    """What the channel said, whatever its spelling in JSON."""
+    moment = touchpoint.original_timestamp or touchpoint.occurred_at
+    identifiers = [(one.type, one.value) for one in touchpoint.identifiers]
+    payload = msgspec.json.decode(touchpoint.payload)
+    return [touchpoint.type, touchpoint.version, moment, touchpoint.source, identifiers, payload]
+
+
+def _key_of(one: LinkedSet, customer_id: str) -> str:
+    """The identifier that the customer's id derives from."""
+    return next(key for key, member in one.members.items() if member.id == customer_id)
