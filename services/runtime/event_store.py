@@ -75,7 +75,7 @@ class EventStore(Protocol):
     """One process's connection to a store that it may share with other processes.
 
     Called from one thread at a time, except that `finish` may run in a thread while others read. Reads see the last
-    commit. An error of the database itself is raised as it comes; the call may then be repeated.
+    commit, and what this object has written since. An error of the database itself is raised as it comes; the call may then be repeated.
     """
 
     last_id: int

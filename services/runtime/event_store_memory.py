@@ -1,9 +1,10 @@
 """An event store in memory, for tests of pure stages: the semantics of the real ones, without their files."""
 
 from collections.abc import Collection, Container, Iterable, Iterator
+from copy import copy
 from sys import maxsize
 from threading import Lock
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
 from eventsourcing.persistence import IntegrityError, Notification, StoredEvent
@@ -17,6 +18,14 @@ V = TypeVar("V")
 
 class MemoryRecorder(POPOProcessRecorder):
     """The library's own recorder; positions are its tracking records."""
+
+    def __copy__(self) -> "MemoryRecorder":
+        other = MemoryRecorder()
+        other._stored_events = list(self._stored_events)
+        for originator, versions in self._stored_events_index.items():
+            other._stored_events_index[originator] = dict(versions)
+        other._max_tracking_ids.update(self._max_tracking_ids)
+        return other
 
     def positions(self) -> dict[str, int]:
         return {name: position for name, position in self._max_tracking_ids.items() if position is not None}
@@ -38,20 +47,36 @@ class MemoryDatabase:
         self.writing = Lock()
         self.publisher: object | None = None
 
+    def contents(self) -> dict[str, Any]:
+        return {
+            "rows": {kind: dict(rows) for kind, rows in self.rows.items()},
+            "items": {kind: {group: dict(of) for group, of in groups.items()} for kind, groups in self.items.items()},
+            "timers": dict(self.timers),
+            "watermarks": dict(self.watermarks),
+            "head": self.head,
+            "recorder": copy(self.recorder),
+        }
+
+    def restore(self, contents: dict[str, Any]) -> None:
+        vars(self).update(contents)
+
 
 class MemoryEventStore:
-    """See EventStore."""
+    """See EventStore. Its one weakness: other writers already see what is written and not finished."""
 
     def __init__(self, database: MemoryDatabase | None = None, *, kinds: Iterable[str] = (), item_kinds: Iterable[str] = ()) -> None:
         self.database = database or MemoryDatabase()
-        self.recorder = self.database.recorder
         for kind in checked_kinds(kinds):
             self.database.rows.setdefault(kind, {})
         for kind in checked_kinds(item_kinds):
             self.database.items.setdefault(kind, {})
-        self._written: Transaction | None = None
+        self._undo: dict[str, Any] | None = None
         self._head = -1
         self.refresh()
+
+    @property
+    def recorder(self) -> MemoryRecorder:
+        return self.database.recorder
 
     def positions(self) -> dict[str, int]:
         return self.recorder.positions()
@@ -78,16 +103,20 @@ class MemoryEventStore:
 
     def write(self, transaction: Transaction) -> int:
         first = self.last_id + 1
-        if not transaction.is_empty():
-            if not self.database.writing.acquire(timeout=WRITE_TIMEOUT_SECONDS):
-                raise TimeoutError("another writer's transaction is still open")
-            try:
-                self._check(transaction)
-            except BaseException:
-                self.refresh()
-                self.database.writing.release()
-                raise
-            self._written = transaction
+        if transaction.is_empty():
+            return first
+        if not self.database.writing.acquire(timeout=WRITE_TIMEOUT_SECONDS):
+            raise TimeoutError("another writer's transaction is still open")
+        before = self.database.contents()
+        try:
+            self._check(transaction)
+            self._apply(transaction)
+        except BaseException:
+            self.database.restore(before)
+            self.refresh()
+            self.database.writing.release()
+            raise
+        self._undo = before
         return first
 
     def _check(self, transaction: Transaction) -> None:
@@ -107,26 +136,24 @@ class MemoryEventStore:
         except IntegrityError as taken:
             raise Stale("an event's version is taken") from taken
 
-    def finish(self) -> None:
-        transaction, self._written = self._written, None
-        if transaction is None:
-            return
+    def _apply(self, transaction: Transaction) -> None:
         self.recorder.insert_events(_stored(transaction))
         for name, (_, position) in transaction.positions.items():
             self.recorder.move(name, position)
-        self._apply_rows(transaction)
-        self.database.watermarks.update(transaction.watermarks)
-        self.database.head += transaction.changes_state()
-        self.database.writing.release()
-        self.refresh()
-
-    def _apply_rows(self, transaction: Transaction) -> None:
         for kind, rows in transaction.rows.items():
             _upsert(self.database.rows[kind], rows)
         for kind, items in transaction.items.items():
             for (group, key), value in last_of_each(items).items():
                 _upsert(self.database.items[kind].setdefault(group, {}), {key: value})
         _upsert(self.database.timers, transaction.timers)
+        self.database.watermarks.update(transaction.watermarks)
+        self.database.head += transaction.changes_state()
+
+    def finish(self) -> None:
+        if self._undo:
+            self._undo = None
+            self.refresh()
+            self.database.writing.release()
 
     def refresh(self) -> bool:
         moved, self._head = self._head != self.database.head, self.database.head
@@ -155,8 +182,9 @@ class MemoryEventStore:
         return self.database.publisher is self
 
     def close(self) -> None:
-        if self._written:
-            self._written = None
+        if self._undo:
+            self.database.restore(self._undo)
+            self._undo = None
             self.database.writing.release()
         if self.database.publisher is self:
             self.database.publisher = None

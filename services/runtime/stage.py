@@ -42,9 +42,12 @@ class Stage(Protocol):
     the commit fails, `forget` is called before anything else.
     """
 
-    name: str
-    route: Mapping[str, str]
-    """Event type -> the topic on which it is published, keyed by its originator's UUID as text."""
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def route(self) -> Mapping[str, str]:
+        """Event type -> the topic on which it is published, keyed by its originator's UUID as text."""
 
     def decide(self, records: Sequence[Record]) -> Transaction:
         """Records of one or more partitions, each partition's in order. The positions are filled in by the worker.

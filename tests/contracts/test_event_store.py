@@ -250,6 +250,28 @@ def test_a_version_that_is_taken_makes_the_transaction_stale(store: EventStore) 
     assert store.commit(Transaction(events=[event(version=2)])) == 2
 
 
+def test_a_writer_reads_what_it_has_written_before_it_is_durable(store: EventStore) -> None:
+    # when
+    store.write(
+        Transaction(
+            positions={"in:0": (0, 5)},
+            events=[event()],
+            rows={"person": {"x": b"1"}},
+            items={"link": [("a", "1", b"one")]},
+            timers={"t": 1},
+        )
+    )
+    # then
+    assert store.last_id == 0
+    assert store.rows("person", ["x"]) == {"x": b"1"}
+    assert store.items("link", ["a"]) == {"a": [("1", b"one")]}
+    assert store.due(1, 9) == ["t"]
+    assert len(store.events_of(ALICE)) == 1
+    store.finish()
+    assert store.last_id == 1
+    assert store.refresh() is False
+
+
 def test_a_crash_between_writing_and_committing_leaves_nothing(database: Database) -> None:
     # given
     dying = database.open()

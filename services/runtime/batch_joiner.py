@@ -1,0 +1,147 @@
+"""Joins the batches of all partitions into few big transactions, and applies them until they are applied."""
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Sequence
+from typing import Any
+
+from services.runtime import metrics
+from services.runtime.batches import Batch, Sink, Stale
+
+log = logging.getLogger(__name__)
+TICK_SECONDS = 0.1
+LAG_SECONDS = 1.0
+FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS = 0.05, 5.0
+UNHEALTHY_SECONDS = 30.0
+
+
+class BatchJoiner:
+    """`max_records` or `linger_seconds` since the last call of the sink, whichever comes first, end a join.
+
+    No exception leaves it but a programming error, which crashes the app: Faust would count the batch as done.
+    """
+
+    def __init__(self, app: Any, sink: Sink, stage: str, max_records: int, linger_seconds: float) -> None:
+        self._app, self._sink, self._stage = app, sink, stage
+        self._max_records, self._linger = max_records, linger_seconds
+        self._waiting: deque[Batch] = deque()
+        self._records = 0
+        self._arrived, self._taken = asyncio.Event(), asyncio.Event()
+        self._last_call = self._last_lag = 0.0
+        self._failing_since: float | None = None
+        self._failure = ""
+        self._tick = getattr(sink, "tick", None)
+
+    async def offer(self, batch: Batch) -> None:
+        """Waits while enough is waiting already. A batch that is no longer ours is dropped: its owner fetches it."""
+        while self._records >= self._max_records and self._app.consumer.is_current(batch):
+            self._taken.clear()
+            await _wait(self._taken, TICK_SECONDS)
+        if self._app.consumer.is_current(batch):
+            self._waiting.append(batch)
+            self._records += len(batch.records)
+            self._arrived.set()
+
+    async def run(self) -> None:
+        """Until the app stops."""
+        while not self._app.should_stop:
+            if self._app.consumer is None:
+                await asyncio.sleep(TICK_SECONDS)
+                continue
+            if batches := await self._join():
+                await self._apply(batches)
+            await self._tick_sink()
+            self._show_lag()
+
+    def problem(self) -> str | None:
+        """What has kept the stage from working for half a minute; None: nothing."""
+        since = self._failing_since
+        return self._failure if since is not None and time.monotonic() - since > UNHEALTHY_SECONDS else None
+
+    async def _join(self) -> list[Batch]:
+        """Empty when a tick is due and no join is complete."""
+        until = time.monotonic() + TICK_SECONDS
+        while True:
+            self._arrived.clear()
+            now = time.monotonic()
+            complete = self._last_call + self._linger if self._waiting else until
+            if self._records >= self._max_records or (self._waiting and now >= complete):
+                return self._take()
+            if now >= until:
+                return []
+            await _wait(self._arrived, min(until, complete) - now)
+
+    def _take(self) -> list[Batch]:
+        taken: list[Batch] = []
+        records = 0
+        while self._waiting and (not taken or records + len(self._waiting[0].records) <= self._max_records):
+            taken.append(self._waiting.popleft())
+            records += len(taken[-1].records)
+        self._records -= records
+        self._taken.set()
+        return taken
+
+    async def _apply(self, batches: Sequence[Batch]) -> None:
+        delay = FIRST_RETRY_SECONDS
+        while ours := [batch for batch in batches if self._app.consumer.is_current(batch)]:
+            self._last_call = time.monotonic()
+            try:
+                await self._sink.apply(ours)
+            except Stale as stale:
+                self._start_again(stale)
+                return
+            except Exception as error:
+                self._failed(error, f"again in {delay:.2f} s")
+                await asyncio.sleep(delay)
+                delay = min(delay * 2, LONGEST_RETRY_SECONDS)
+            else:
+                self._worked(ours)
+                return
+
+    def _worked(self, batches: Sequence[Batch]) -> None:
+        self._failing_since = None
+        metrics.BATCHES.labels(self._stage, "applied").inc()
+        metrics.BATCH_MESSAGES.labels(self._stage).observe(sum(len(batch.records) for batch in batches))
+        for batch in batches:
+            self._app.consumer.applied(batch)
+
+    def _start_again(self, stale: Stale) -> None:
+        log.info("reading all partitions again from the stored positions: %s", stale)
+        metrics.BATCHES.labels(self._stage, "stale").inc()
+        self._app.consumer.start_again()
+
+    def _failed(self, error: Exception, then: str) -> None:
+        self._failing_since = self._failing_since or time.monotonic()
+        self._failure = repr(error)
+        metrics.BATCHES.labels(self._stage, "failed").inc()
+        log.warning("%s: %r; %s", self._stage, error, then, exc_info=log.isEnabledFor(logging.DEBUG))
+
+    async def _tick_sink(self) -> None:
+        if self._tick is None:
+            return
+        try:
+            await self._tick()
+        except Stale as stale:
+            self._start_again(stale)
+        except Exception as error:
+            self._failed(error, "again at the next tick")
+            await asyncio.sleep(LAG_SECONDS)
+
+    def _show_lag(self) -> None:
+        if time.monotonic() - self._last_lag < LAG_SECONDS:
+            return
+        self._last_lag = time.monotonic()
+        for tp, lag in self._app.consumer.lags().items():
+            metrics.LAG.labels(self._stage, tp.topic, tp.partition).set(lag)
+        oldest = min((batch.records[0].timestamp for batch in self._waiting), default=None)
+        metrics.OLDEST_SECONDS.labels(self._stage).set(0 if oldest is None else max(0.0, time.time() - oldest / 1000))
+
+
+async def _wait(event: asyncio.Event, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        pass

@@ -1,0 +1,69 @@
+"""Every Prometheus metric of a running stage, declared and explained here alone; and the port that shows them."""
+
+import threading
+from collections.abc import Callable, Iterable
+from socketserver import ThreadingMixIn
+from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+
+from prometheus_client import Counter, Gauge, Histogram, make_wsgi_app
+
+MESSAGES = Counter("rapport_messages", "Messages taken in, by what became of each and why", ["stage", "outcome", "reason"])
+BATCHES = Counter("rapport_batches", "Joined batches that were tried, by result", ["stage", "result"])
+BATCH_SECONDS = Histogram(
+    "rapport_batch_seconds",
+    "From the decision on a joined batch to its commit",
+    ["stage"],
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+)
+BATCH_MESSAGES = Histogram(
+    "rapport_batch_messages", "Messages in a joined batch", ["stage"], buckets=(1, 10, 100, 500, 1000, 2000, 4000, 8000)
+)
+LAG = Gauge("rapport_lag_messages", "Messages in the log that are not applied yet", ["stage", "topic", "partition"])
+OLDEST_SECONDS = Gauge("rapport_oldest_message_seconds", "Age of the oldest message that is fetched and not applied; 0: none", ["stage"])
+STORED = Counter("rapport_events_stored", "Events committed to the event store by this process", ["stage"])
+PUBLISHED = Counter("rapport_events_published", "Events acknowledged by Kafka, by topic", ["stage", "topic"])
+SNAPSHOTS = Counter("rapport_snapshots_published", "Snapshots acknowledged by Kafka", ["stage"])
+UNPUBLISHED = Gauge("rapport_unpublished_events", "Events committed and not acknowledged by Kafka yet", ["stage"])
+PUBLISHING = Gauge("rapport_publisher", "1 in the one process of a stage that publishes, else 0", ["stage"])
+RESTARTS = Counter("rapport_restarts", "Times a part of the stage started over, by part", ["stage", "part"])
+STARTED = Gauge("rapport_started_timestamp_seconds", "When this process started, epoch seconds", ["stage"])
+
+Health = Callable[[], str | None]
+"""What is wrong, in words; None: nothing."""
+StartResponse = Callable[[str, list[tuple[str, str]]], Any]
+
+
+class _ThreadedServer(ThreadingMixIn, WSGIServer):
+    daemon_threads = True
+
+
+class _QuietHandler(WSGIRequestHandler):
+    def log_message(self, format: str, *args: Any) -> None:
+        """A scrape is no news."""
+
+
+def serve_metrics(port: int, health: Health, host: str = "127.0.0.1") -> tuple[int, Callable[[], None]]:
+    """/metrics and /healthz (200, or 503 and what is wrong) from a thread of their own.
+
+    Returns the port, which is a free one if 0 was asked for, and what stops it. OSError: the port is taken.
+    """
+    metrics = make_wsgi_app()
+
+    def answer(environ: dict[str, Any], start: StartResponse) -> Iterable[bytes]:
+        if environ["PATH_INFO"] != "/healthz":
+            shown: Iterable[bytes] = metrics(environ, start)
+            return shown
+        problem = health()
+        start("503 Service Unavailable" if problem else "200 OK", [("Content-Type", "text/plain; charset=utf-8")])
+        return [(problem or "ok").encode() + b"\n"]
+
+    server = make_server(host, port, answer, _ThreadedServer, handler_class=_QuietHandler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True)
+    thread.start()
+
+    def stop() -> None:
+        server.shutdown()
+        server.server_close()
+
+    return server.server_port, stop

@@ -1,0 +1,270 @@
+"""The event store as an outbox: what is committed is published in order, by one process at a time.
+
+Each event carries its notification id in a header. A crash may repeat events, never skip or reorder any: a partition's
+ids rise, but for repeats, so a consumer that drops what is not above its highest id sees each event once.
+"""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+from uuid import UUID
+
+from aiokafka import AIOKafkaProducer
+
+from services.runtime import metrics
+from services.runtime.event_store import NewEvent, RecordedEvent
+from services.runtime.kafka import KafkaConnection, new_producer
+from services.runtime.partitions import murmur2
+from services.runtime.stage import Message
+
+log = logging.getLogger(__name__)
+EVENTS_A_READ = 2_000
+KEYS_REMEMBERED = 500_000
+FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS = 0.1, 1.0
+STOP_SECONDS = 2.0
+Event = NewEvent | RecordedEvent
+Partition = tuple[str, int]
+
+
+class CommittedEvents(Protocol):
+    """The part of the event store that an outbox reads."""
+
+    def events_after(self, id: int, limit: int) -> list[RecordedEvent]: ...
+
+
+class Snapshots(NamedTuple):
+    """Messages to send once every event up to `after` is out; then all originators up to `covered` are covered."""
+
+    messages: Sequence[Message]
+    after: int
+    covered: int
+
+
+class Outbox:
+    """Publishes what it is told is committed; from memory where it can, else from the store.
+
+    Only between `lead` and `rest`, while this process holds the store's publisher lock.
+    """
+
+    def __init__(self, connection: KafkaConnection, store: CommittedEvents, route: Mapping[str, str], stage: str, **producer: Any) -> None:
+        self._connection, self._store, self._stage, self._settings = connection, store, stage, producer
+        self._routes = {type: (topic, ("type", type.encode())) for type, topic in route.items()}
+        self._memory: deque[tuple[int, Sequence[Event]]] = deque()
+        self._snapshots: deque[Snapshots] = deque()
+        self._keys: dict[UUID, tuple[bytes, int]] = {}
+        self._partitions: dict[str, int] = {}
+        self._producer: AIOKafkaProducer | None = None
+        self._work, self._progress = asyncio.Event(), asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._committed = 0
+        self.published = self.covered = 0
+        self.touched: dict[UUID, int] = {}
+        """Originators of published events that no snapshot covers yet, with the id of their newest published event."""
+
+    # ---- told by the worker ----
+
+    @property
+    def leads(self) -> bool:
+        return self._task is not None
+
+    @property
+    def backlog(self) -> int:
+        """Events that are committed and not acknowledged by Kafka yet."""
+        return self._committed - self.published if self.leads else 0
+
+    def lead(self, published: int, covered: int, committed: int) -> None:
+        """From the stored watermarks on: the last id known to be published, and covered by snapshots."""
+        self.published, self.covered, self._committed = published, min(covered, published), committed
+        self._remember_touched()
+        self._task = asyncio.create_task(self._run())
+        self._work.set()
+
+    def committed(self, first_id: int, events: Sequence[Event]) -> None:
+        """These are committed; ids run on from `first_id`."""
+        if self.leads and events:
+            self._memory.append((first_id, events))
+            self.committed_up_to(first_id + len(events) - 1)
+
+    def committed_up_to(self, id: int) -> None:
+        """Everything up to this id is committed, whoever did it."""
+        if id > self._committed:
+            self._committed = id
+            self._work.set()
+        metrics.UNPUBLISHED.labels(self._stage).set(self.backlog)
+
+    def take_touched(self) -> dict[UUID, int]:
+        """Clears `touched`. Empty while snapshots are still waiting to be sent."""
+        if self._snapshots:
+            return {}
+        taken, self.touched = self.touched, {}
+        return taken
+
+    def add_snapshots(self, messages: Iterable[Message], after: int) -> None:
+        """The newest states of the originators last taken, to follow the events up to `after`."""
+        self._snapshots.append(Snapshots(list(messages), after, self.published))
+        self._work.set()
+
+    async def progress(self, seconds: float) -> None:
+        """Returns when more is acknowledged, at the latest after so many seconds."""
+        self._progress.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._progress.wait()
+
+    async def rest(self, finish_within: float = 0.0) -> None:
+        """Publishes on for so long at most, then stops. What is left is published by whoever leads next."""
+        deadline = time.monotonic() + finish_within
+        while (self.backlog or self._snapshots) and (left := deadline - time.monotonic()) > 0:
+            await self.progress(left)
+        task, self._task = self._task, None
+        if task:
+            task.cancel()
+            await asyncio.wait([task], timeout=STOP_SECONDS)
+        self._memory.clear()
+        self._snapshots.clear()
+        self.touched.clear()
+        await self._drop_producer()
+
+    # ---- sending ----
+
+    async def _run(self) -> None:
+        delay = FIRST_RETRY_SECONDS
+        while True:
+            try:
+                await self._send_next()
+                delay = FIRST_RETRY_SECONDS
+            except Exception as error:
+                log.warning("%s: publishing after %d again in %.1f s: %r", self._stage, self.published, delay, error)
+                metrics.RESTARTS.labels(self._stage, "producer").inc()
+                await self._drop_producer()  # after some errors an idempotent producer cannot go on
+                await asyncio.sleep(delay)
+                delay = min(delay * 2, LONGEST_RETRY_SECONDS)
+
+    async def _send_next(self) -> None:
+        self._work.clear()
+        if self.published < self._committed:
+            first, events = self._next_events()
+            await self._send_events(first, events)
+        elif self._snapshots:
+            await self._send_snapshots(self._snapshots[0])
+            self._snapshots.popleft()
+        else:
+            await self._work.wait()
+            return
+        metrics.UNPUBLISHED.labels(self._stage).set(self.backlog)
+        self._progress.set()
+
+    def _next_events(self) -> tuple[int, Sequence[Event]]:
+        """The next run without a hole: from memory if it starts there, else from the store up to where memory starts."""
+        wanted = self.published + 1
+        while self._memory and self._memory[0][0] + len(self._memory[0][1]) <= wanted:
+            self._memory.popleft()
+        if self._memory and self._memory[0][0] <= wanted:
+            first, events = self._memory[0]
+            return wanted, events[wanted - first :] if wanted > first else events
+        end = self._memory[0][0] - 1 if self._memory else self._committed
+        stored = self._store.events_after(self.published, min(EVENTS_A_READ, end - self.published))
+        if not stored or stored[0].id != wanted or stored[-1].id != wanted + len(stored) - 1:
+            raise LookupError(f"the event store has a hole after id {self.published}")
+        return wanted, stored
+
+    async def _send_events(self, first: int, events: Sequence[Event]) -> None:
+        topics = {self._routes[event.type][0] for event in events}
+        await self._prepare(topics)
+        await self._send(self._messages(first, events))
+        last = first + len(events) - 1
+        for id, event in enumerate(events, first):
+            self.touched[event.originator] = id
+        self.published = last
+        for topic, count in _count(self._routes[event.type][0] for event in events).items():
+            metrics.PUBLISHED.labels(self._stage, topic).inc(count)
+
+    def _messages(self, first: int, events: Sequence[Event]) -> Iterator[tuple[Partition, bytes, bytes | None, Any]]:
+        for id, event in enumerate(events, first):
+            topic, type_header = self._routes[event.type]
+            key, hashed = self._keys.get(event.originator) or self._key(event.originator)
+            headers = [("id", b"%d" % id), type_header, ("sequence", b"%d" % event.version)]
+            yield (topic, hashed % self._partitions[topic]), key, event.state, headers
+
+    async def _send_snapshots(self, snapshots: Snapshots) -> None:
+        if snapshots.after > self.published:
+            raise RuntimeError("snapshots overtook their events")
+        await self._prepare({message.topic for message in snapshots.messages})
+        await self._send(
+            ((topic, murmur2(key) % self._partitions[topic]), key, value, list(headers))
+            for topic, key, value, headers in snapshots.messages
+        )
+        self.covered = snapshots.covered
+        metrics.SNAPSHOTS.labels(self._stage).inc(len(snapshots.messages))
+
+    async def _send(self, messages: Iterable[tuple[Partition, bytes, bytes | None, Any]]) -> None:
+        """Each partition's batches one after the other: were a later one to arrive without the earlier, consumers would
+        drop the earlier as seen."""
+        assert self._producer is not None
+        full: dict[Partition, list[Any]] = {}
+        new, now = self._producer.create_batch, int(time.time() * 1000)
+        for partition, key, value, headers in messages:
+            batches = full.get(partition)
+            if batches is None:
+                batches = full[partition] = [new()]
+            if batches[-1].append(key=key, value=value, timestamp=now, headers=headers) is None:
+                batches.append(new())
+                batches[-1].append(key=key, value=value, timestamp=now, headers=headers)
+        async with asyncio.TaskGroup() as sending:
+            for partition, batches in full.items():
+                sending.create_task(self._send_in_turn(partition, batches))
+
+    async def _send_in_turn(self, partition: Partition, batches: Sequence[Any]) -> None:
+        assert self._producer is not None
+        topic, number = partition
+        for batch in batches:
+            await (await self._producer.send_batch(batch, topic, partition=number))
+
+    # ---- what sending needs ----
+
+    async def _prepare(self, topics: Iterable[str]) -> None:
+        if self._producer is None:
+            producer = new_producer(self._connection, **self._settings)
+            self._producer = producer
+            await producer.start()
+        for topic in topics:
+            if topic not in self._partitions:
+                self._partitions[topic] = len(await self._producer.partitions_for(topic))
+
+    async def _drop_producer(self) -> None:
+        producer, self._producer = self._producer, None
+        self._partitions.clear()
+        if producer:
+            with contextlib.suppress(Exception):  # it failed already; nothing of it is counted on
+                async with asyncio.timeout(STOP_SECONDS):
+                    await producer.stop()
+                    return
+            with contextlib.suppress(Exception):
+                await producer._sender.close()  # or it would go on trying
+                await producer.client.close()
+
+    def _key(self, originator: UUID) -> tuple[bytes, int]:
+        if len(self._keys) >= KEYS_REMEMBERED:
+            self._keys.clear()
+        key = str(originator).encode()
+        found = self._keys[originator] = key, murmur2(key)
+        return found
+
+    def _remember_touched(self) -> None:
+        """Of the events published before this process led, those that no snapshot covers."""
+        at = self.covered
+        while at < self.published:
+            events = self._store.events_after(at, min(EVENTS_A_READ, self.published - at))
+            self.touched.update((event.originator, event.id) for event in events)
+            at = events[-1].id
+
+
+def _count(topics: Iterable[str]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for topic in topics:
+        counts[topic] = counts.get(topic, 0) + 1
+    return counts

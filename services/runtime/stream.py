@@ -1,0 +1,163 @@
+"""Kafka to a sink, exactly once, on Faust: the transport of every stage.
+
+    app = build(connection, "group", ["topic"], sink, stage="name")
+    code = await run(app)
+
+The sink owns the positions and moves them with its effects in one transaction, by compare-and-set on where the batch
+started (not on its first offset, which over transaction markers or after a stale batch would never match): zombies and
+repeated batches change nothing.
+"""
+
+import asyncio
+import gc
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import faust
+from faust.app.base import BootStrategy
+from faust.tables.manager import TableManager
+from faust.transport.drivers import aiokafka as driver
+
+from services.runtime import metrics
+from services.runtime.batch_consumer import BatchConsumer
+from services.runtime.batch_joiner import BatchJoiner
+from services.runtime.batches import TP, Batch, LogLost, Sink, Stale
+from services.runtime.kafka import KafkaConnection
+
+__all__ = ["TP", "Batch", "BatchApp", "LogLost", "Sink", "Stale", "build", "run"]
+log = logging.getLogger(__name__)
+
+
+class NoTables(TableManager):  # type: ignore[misc]
+    logger = logging.getLogger("faust.tables")
+
+    async def on_start(self) -> None:
+        """Without Faust's pause of 1 s for tables to come up."""
+        await self._update_channels()
+        await self.recovery.start()
+
+
+class BatchApp(faust.App):  # type: ignore[misc]
+    """A Faust app whose one agent hands batches to a joiner."""
+
+    logger = logging.getLogger("faust.app")
+    sink: Sink
+    joiner: BatchJoiner
+
+    class BootStrategy(BootStrategy):  # type: ignore[misc]
+        enable_kafka_producer = False
+
+    def _new_transport(self) -> driver.Transport:
+        transport = super()._new_transport()
+        transport.Consumer = BatchConsumer
+        return transport
+
+    def _create_directories(self) -> None:
+        """No GROUP-data folder in the working directory."""
+
+
+FAUST_SETTINGS: dict[str, Any] = {
+    "store": "memory://",
+    "TableManager": NoTables,
+    "table_standby_replicas": 0,
+    "web_enabled": False,
+    "topic_disable_leader": True,
+    "topic_allow_declare": False,
+    "consumer_auto_offset_reset": "earliest",
+    "broker_max_poll_records": 2000,
+    "stream_buffer_maxsize": 2,  # batches
+    "broker_heartbeat_interval": 1.0,
+    "broker_session_timeout": 10.0,
+    "broker_rebalance_timeout": 20.0,
+    "broker_request_timeout": 20.0,
+    # Never: past it aiokafka leaves the group and waits for a fetch, which Faust does not make before it is back.
+    "broker_max_poll_interval": 1e9,
+}
+
+
+def build(
+    connection: KafkaConnection,
+    group: str,
+    topics: Sequence[str],
+    sink: Sink,
+    *,
+    stage: str,
+    max_records: int = 8_000,
+    linger_ms: int = 50,
+    **faust_settings: Any,
+) -> BatchApp:
+    """Call it in the running loop. `stage` names the metrics.
+
+    `consumer_group_instance_id` makes membership static: back at once after kill -9, but a member that leaves for good
+    keeps its partitions for the session timeout.
+    """
+    app = BatchApp(group, **{**FAUST_SETTINGS, **connection.faust_settings(), **faust_settings})
+    app.sink = sink
+    app.joiner = BatchJoiner(app, sink, stage, max_records, linger_ms / 1000)
+    metrics.STARTED.labels(stage).set(time.time())
+
+    @app.agent(app.topic(*topics, value_serializer="raw"), concurrency=1)  # type: ignore[untyped-decorator]
+    async def batches(stream: Any) -> None:
+        async for batch in stream:
+            await app.joiner.offer(batch)
+
+    @app.task  # type: ignore[untyped-decorator]
+    async def join() -> None:
+        await app.joiner.run()
+
+    return app
+
+
+async def run(app: BatchApp, stop_within: float = 8.0) -> int:
+    """Until SIGTERM or SIGINT (0), or a crash (1): then a supervisor starts a new process; Faust does not recover.
+
+    Whatever hangs, the process has left `stop_within` seconds after the signal, and about a second.
+    """
+    stop = asyncio.Event()
+    _on_signals(asyncio.get_running_loop(), stop, stop_within)
+    _tune_interpreter()
+    app.finalize()
+    start = asyncio.create_task(app.start())
+    while not (stop.is_set() or app.crashed or (start.done() and start.exception())):
+        await asyncio.sleep(0.1)
+    code = 0 if stop.is_set() else 1
+    if code:
+        log.error("the stream crashed: %r", app.crash_reason or (start.done() and start.exception()))
+    try:
+        await asyncio.wait_for(app.stop(), stop_within)
+    except TimeoutError:
+        log.warning("not stopped within %.0f s, leaving at once", stop_within)
+        os._exit(code)  # its threads would keep the process; the sink does not mind
+    return code
+
+
+def _on_signals(loop: asyncio.AbstractEventLoop, stop: asyncio.Event, stop_within: float) -> None:
+    """Not the loop's own handlers: those wait while a database holds up the loop."""
+
+    def leave() -> None:
+        log.warning("still here %.0f s after the signal, leaving at once", stop_within + 1)
+        os._exit(0)
+
+    def received(number: int, _frame: Any) -> None:
+        if not stop.is_set():
+            limit = threading.Timer(stop_within + 1, leave)
+            limit.daemon = True
+            limit.start()
+        loop.call_soon_threadsafe(stop.set)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, received)
+
+
+def _tune_interpreter() -> None:
+    """A full collection walks every object a stage has cached, for nothing: it took half the time at a million."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 1_000)
+    sys.setswitchinterval(0.0005)
