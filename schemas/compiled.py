@@ -14,6 +14,9 @@ import msgspec
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+NO_NUL = r"^[^\x00]*$"
+"""Left out of the structs: ``schemas.reading`` looks for NUL once, in the bytes, and a pattern a field takes as long as all else."""
+
 _LIMITS = (
     (annotated_types.Ge, "ge"),
     (annotated_types.Gt, "gt"),
@@ -82,7 +85,9 @@ def _limited(annotation: Any, metadata: list[Any]) -> Any:
             if isinstance(item, kind):
                 limits[name] = getattr(item, name)
         if pattern := getattr(item, "pattern", None):
-            limits["pattern"] = pattern.pattern if isinstance(pattern, re.Pattern) else pattern
+            text = pattern.pattern if isinstance(pattern, re.Pattern) else pattern
+            if text != NO_NUL:
+                limits["pattern"] = text
     if not limits:
         return annotation
     return Annotated[annotation, msgspec.Meta(**limits)]
