@@ -1,0 +1,124 @@
+"""Runs ingest in the foreground: uvicorn with httptools, on whatever loop the caller chose (uvloop, through ``main``)."""
+
+import asyncio
+import logging
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+import uvicorn
+import uvloop
+
+from schemas.topics import QUARANTINE, TOUCHPOINTS
+from services.ingest import metrics
+from services.ingest.append import Appender
+from services.ingest.door import Door, FrontDoor
+from services.ingest.http import create_app
+from services.ingest.log_connection import LogConnection
+from services.ingest.message_key import keys_by
+from services.ingest.write_keys import write_keys_of
+from services.runtime.kafka import KafkaConnection, new_producer
+from services.runtime.logging import configure_logging
+from services.runtime.settings import KafkaSettings, Settings
+
+BATCH_BYTES = 900_000
+"""Below Kafka's default of 1 MiB a batch, so that a topic made by somebody else takes it too."""
+
+REQUEST_TIMEOUT_MS = 5_000
+FINISH_REQUESTS_SECONDS = 5
+"""After SIGTERM; Kafka's away-limit of 4 s fits in, and the whole stop takes less than 10 s."""
+
+_log = logging.getLogger(__name__)
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its signal handling, which would kill the process by the signal after a clean stop."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def run(settings: Settings) -> int:
+    """Serves until SIGTERM or SIGINT, then answers what is under way and stops within 10 s. The exit code: 0, or 1 where the
+    port is taken. Kafka may be away at the start: requests are answered 503 until it is there."""
+    appender = appender_of(settings)
+    server = _Server(_uvicorn_config(create_app(door_of(settings, appender)), settings))
+    _stop_on_signals(server)
+    appender.start()
+    try:
+        await server.serve()
+    except SystemExit:
+        _log.error("port %d of %s cannot be used: choose another with RAPPORT_INGEST_PORT", settings.ingest.port, settings.ingest.host)
+        return 1
+    finally:
+        await appender.close()
+    return 0
+
+
+def appender_of(settings: Settings) -> Appender:
+    """Call it in the running loop."""
+    connection = kafka_connection(settings.kafka)
+
+    def producer() -> object:
+        return new_producer(connection, max_batch_size=BATCH_BYTES, request_timeout_ms=REQUEST_TIMEOUT_MS, client_id="rapport-ingest")
+
+    return Appender(LogConnection(producer, (TOUCHPOINTS.name, QUARANTINE.name)))
+
+
+def door_of(settings: Settings, appender: Appender) -> Door:
+    limits = settings.ingest
+    keys = write_keys_of(settings.data_dir)
+    metrics.KAFKA_UP.set_function(lambda: 0 if appender.problem else 1)
+    return Door(keys, appender, keys_by(settings.identity.priority), limits.max_body_bytes, limits.max_batch, limits.max_pending_bytes)
+
+
+def kafka_connection(kafka: KafkaSettings) -> KafkaConnection:
+    """Where the brokers are, from the settings."""
+    return KafkaConnection(
+        bootstrap=kafka.servers,
+        security_protocol=kafka.security_protocol,
+        sasl_mechanism=kafka.sasl_mechanism,
+        username=kafka.username,
+        password=kafka.password.get_secret_value() if kafka.password else None,
+        ca_file=str(kafka.ca_file) if kafka.ca_file else None,
+        certificate_file=str(kafka.certificate_file) if kafka.certificate_file else None,
+        key_file=str(kafka.key_file) if kafka.key_file else None,
+    )
+
+
+def _uvicorn_config(app: FrontDoor, settings: Settings) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        host=settings.ingest.host,
+        port=settings.ingest.port,
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        access_log=False,
+        server_header=False,
+        log_config=None,
+        backlog=4096,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=FINISH_REQUESTS_SECONDS,
+    )
+
+
+def _stop_on_signals(server: uvicorn.Server) -> None:
+    def stop() -> None:
+        server.should_exit = True
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        with suppress(RuntimeError, ValueError):  # not in the main thread: whoever runs the loop stops it
+            asyncio.get_running_loop().add_signal_handler(number, stop)
+
+
+def main() -> int:
+    """``python -m services.ingest.app``, configured by RAPPORT_* variables."""
+    settings = Settings()
+    configure_logging(settings.log.level, settings.log.format == "json")
+    return uvloop.run(run(settings))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

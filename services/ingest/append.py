@@ -1,0 +1,99 @@
+"""Writes a request's messages to the log and returns when Kafka has acknowledged them all."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+
+from services.ingest.admission import Admitted
+from services.ingest.lane import Headers, Lane, Parcel, Ticket
+from services.ingest.log_connection import LogAway, LogConnection
+from services.runtime.partitions import murmur2
+
+ACKNOWLEDGED_WITHIN = 4.0
+"""Seconds after which a request stops waiting and is answered 503."""
+
+SWEEP_SECONDS = 0.25
+NO_HEADERS: Headers = []
+
+
+class Appender:
+    """Shared by all requests of the process; call it in one event loop.
+
+    What waits is bounded by the requests that wait for an answer (door.PendingBytes bounds those), plus at most one batch a
+    partition that Kafka has not acknowledged.
+    """
+
+    def __init__(self, log: LogConnection) -> None:
+        self._log = log
+        self._lanes: dict[tuple[str, int], Lane] = {}
+        self._sweeping: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._log.start()
+        self._sweeping = asyncio.create_task(self._sweep(), name="give up on late writes")
+
+    @property
+    def problem(self) -> str | None:
+        """Why there is no connection, in words; None: there is one."""
+        return self._log.problem
+
+    def check(self) -> None:
+        """Raises LogAway while there is no connection, before any work is done for a request."""
+        if self.problem is not None:
+            raise LogAway(self.problem)
+
+    async def append(self, by_topic: dict[str, Sequence[Admitted]], timestamp_ms: int, headers: Headers = NO_HEADERS) -> None:
+        """Returns when all are acknowledged. Raises LogAway (some may be in the log, or come to be) or LogRefused.
+
+        ``timestamp_ms`` becomes the time of each record; ``headers`` are given to each.
+        """
+        parts = [part for topic, messages in by_topic.items() for part in self._by_lane(topic, messages)]
+        if not parts:
+            return
+        now = time.monotonic()
+        if any(lane.stalled(now) for lane, _ in parts):
+            raise LogAway("Kafka has not acknowledged a write for some seconds")
+        ticket = Ticket(len(parts))
+        for lane, messages in parts:
+            lane.add(Parcel(messages, timestamp_ms, headers, ticket))
+        await ticket.done
+
+    async def probe(self) -> str | None:
+        """What is wrong with the log right now, in words; None: nothing."""
+        return await self._log.probe()
+
+    async def close(self, within: float = 3.0) -> None:
+        """Waits for what is under way, then stops. Call it when no request is left that could append."""
+        deadline = time.monotonic() + within
+        while time.monotonic() < deadline and not all(lane.idle for lane in self._lanes.values()):
+            await asyncio.sleep(0.02)
+        if self._sweeping:
+            self._sweeping.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._sweeping
+        for lane in self._lanes.values():
+            await lane.close()
+        await self._log.close(within)
+
+    def _by_lane(self, topic: str, messages: Sequence[Admitted]) -> list[tuple[Lane, list[Admitted]]]:
+        if not messages:
+            return []
+        count = self._log.partitions(topic)
+        grouped: dict[int, list[Admitted]] = {}
+        for message in messages:
+            grouped.setdefault(murmur2(message.key) % count, []).append(message)
+        return [(self._lane(topic, partition), group) for partition, group in grouped.items()]
+
+    def _lane(self, topic: str, partition: int) -> Lane:
+        lane = self._lanes.get((topic, partition))
+        if lane is None:
+            lane = self._lanes[topic, partition] = Lane(self._log, topic, partition)
+        return lane
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP_SECONDS)
+            asked_before = time.monotonic() - ACKNOWLEDGED_WITHIN
+            for lane in self._lanes.values():
+                lane.give_up(asked_before)

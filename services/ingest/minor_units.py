@@ -1,0 +1,26 @@
+"""Money as people write it (``19.99``) into integer minor units (``1999``), by the currency's number of decimals (ISO 4217)."""
+
+from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
+from typing import Any
+
+_DECIMALS = {
+    0: "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF",
+    3: "BHD IQD JOD KWD LYD OMR TND",
+    4: "CLF UYW",
+}
+DECIMALS = {currency: decimals for decimals, currencies in _DECIMALS.items() for currency in currencies.split()}
+"""Of the currencies that do not have two."""
+
+
+def to_minor(amount: Any, currency: str) -> int:
+    """A JSON number, or a number in a text, in minor units; floating-point noise past the last decimal is rounded away.
+
+    ValueError for anything else. A float means the shortest decimal that is equal to it: what was typed.
+    """
+    if isinstance(amount, bool) or not isinstance(amount, int | float | str):
+        raise ValueError(f"{type(amount).__name__} is no amount of money")
+    try:
+        exact = Decimal(str(amount).strip())
+        return int((exact.scaleb(DECIMALS.get(currency, 2))).quantize(Decimal(1), ROUND_HALF_EVEN))
+    except (InvalidOperation, OverflowError, ValueError) as error:
+        raise ValueError(f"{str(amount)[:40]!r} is no amount of money, or too large") from error
