@@ -1,6 +1,6 @@
 """An event store in memory, for tests of pure stages: the semantics of the real ones, without their files."""
 
-from collections.abc import Collection, Container, Iterable, Iterator
+from collections.abc import Collection, Container, Iterable, Iterator, Sequence
 from copy import copy
 from sys import maxsize
 from threading import Lock
@@ -19,12 +19,23 @@ V = TypeVar("V")
 class MemoryRecorder(POPOProcessRecorder):
     """The library's own recorder; positions are its tracking records."""
 
+    commits_of_others = 0
+
+    def insert_events(self, stored_events: Sequence[StoredEvent], **kwargs: Any) -> Sequence[int] | None:
+        """How the library writes; the store itself calls `append`."""
+        self.commits_of_others += 1
+        return super().insert_events(stored_events, **kwargs)
+
+    def append(self, stored_events: Sequence[StoredEvent]) -> None:
+        super().insert_events(stored_events)
+
     def __copy__(self) -> "MemoryRecorder":
         other = MemoryRecorder()
         other._stored_events = list(self._stored_events)
         for originator, versions in self._stored_events_index.items():
             other._stored_events_index[originator] = dict(versions)
         other._max_tracking_ids.update(self._max_tracking_ids)
+        other.commits_of_others = self.commits_of_others
         return other
 
     def positions(self) -> dict[str, int]:
@@ -46,6 +57,9 @@ class MemoryDatabase:
         self.head = 0
         self.writing = Lock()
         self.publisher: object | None = None
+
+    def head_now(self) -> int:
+        return self.head + self.recorder.commits_of_others
 
     def contents(self) -> dict[str, Any]:
         return {
@@ -120,7 +134,7 @@ class MemoryEventStore:
         return first
 
     def _check(self, transaction: Transaction) -> None:
-        if self.database.head != self._head:
+        if self.database.head_now() != self._head:
             raise Stale("another writer committed")
         stored = self.positions()
         for name, (start, _) in transaction.positions.items():
@@ -137,7 +151,7 @@ class MemoryEventStore:
             raise Stale("an event's version is taken") from taken
 
     def _apply(self, transaction: Transaction) -> None:
-        self.recorder.insert_events(_stored(transaction))
+        self.recorder.append(_stored(transaction))
         for name, (_, position) in transaction.positions.items():
             self.recorder.move(name, position)
         for kind, rows in transaction.rows.items():
@@ -156,7 +170,8 @@ class MemoryEventStore:
             self.database.writing.release()
 
     def refresh(self) -> bool:
-        moved, self._head = self._head != self.database.head, self.database.head
+        head = self.database.head_now()
+        moved, self._head = self._head != head, head
         self.last_id = self.recorder.max_notification_id() or 0
         return moved
 

