@@ -6,6 +6,7 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 CANONICAL_PATTERN = r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{6}Z$"
@@ -23,7 +24,7 @@ def canonical(text: str) -> str:
 
 def written(moment: datetime) -> str:
     """The canonical spelling of an aware datetime."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ").rjust(27, "0")
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
 
 
 def parsed(text: str) -> datetime:
@@ -41,6 +42,7 @@ def from_micros(micros: int) -> str:
     return written(EPOCH + timedelta(microseconds=micros))
 
 
+@lru_cache(maxsize=4096)
 def from_millis(millis: int) -> str:
-    """The canonical time of milliseconds since 1970."""
+    """The canonical time of milliseconds since 1970: remembered, since the records of one batch share theirs."""
     return from_micros(millis * 1000)

@@ -6,10 +6,11 @@ Rows in the store, all MessagePack: ``identifiers`` (key → id of its linked se
 
 from collections.abc import Collection, Iterable
 from functools import reduce
+from typing import Any
 
 import msgspec
 
-from services.profile.facts import Facts, combined
+from services.profile.facts import Facts, combined, take
 from services.profile.identity import LinkedSet, Member
 from services.runtime.event_store import EventStore
 
@@ -57,6 +58,7 @@ class Customers:
         self._old_by_id: dict[str, Customer] = {}
         self.facts: dict[str, Facts] = {}
         self._old_facts: dict[str, Facts] = {}
+        self._totals: dict[str, Facts] = {}
         self._changed_keys: dict[str, str] = {}
         self._changed_sets: dict[str, LinkedSet | None] = {}
         self._changed_customers: dict[str, Customer] = {}
@@ -68,6 +70,7 @@ class Customers:
             self._old_sets, self.sets = self.sets, {}
             self._old_by_id, self.by_id = self.by_id, {}
             self._old_facts, self.facts = self.facts, {}
+            self._totals = {}
 
     # ---- loading
 
@@ -97,23 +100,37 @@ class Customers:
             found = self.by_id[id] = Customer(id, key)
         return found
 
-    def facts_of(self, anchor: str) -> Facts:
-        """What is known by that anchor; empty facts where nothing is."""
-        found = self.facts.get(anchor)
-        if found is None:
-            found = self.facts[anchor] = Facts()
-        return found
-
     def held_by(self, customer: Customer) -> list[Member]:
         """The identifiers that the customer holds; none where it was merged."""
         if customer.key not in self.sets:
             self.load_for([customer.key])
         return [member for member in self.sets[customer.key].members.values() if member.customer == customer.id]
 
-    def total(self, members: Iterable[Member]) -> Facts:
-        """The facts of all these identifiers together; not to be changed."""
-        parts = [self.facts[member.id] for member in members if member.anchored]
-        return reduce(combined, parts) if parts else Facts()
+    def total(self, customer: Customer) -> Facts:
+        """All that is known of the customer, over all its anchors; not to be changed."""
+        found = self._totals.get(customer.id)
+        if found is None:
+            parts = [self.facts[member.id] for member in self.held_by(customer) if member.anchored]
+            whole = reduce(combined, parts) if parts else Facts()
+            # A copy, since what combines shares lists with its parts, and both go on being added to.
+            found = self._totals[customer.id] = _unpack_facts(_pack(whole)) if len(parts) > 1 else whole
+        return found
+
+    def take(self, customer: Customer, anchor: str, touchpoint: Any, payload: Any) -> None:
+        """Adds a touchpoint to its anchor's facts, and to its customer's total where that was asked for before."""
+        facts = self.facts.get(anchor)
+        if facts is None:
+            facts = self.facts[anchor] = Facts()
+        self._changed_facts[anchor] = facts
+        take(facts, touchpoint, payload)
+        total = self._totals.get(customer.id)
+        if total is not None and total is not facts:
+            take(total, touchpoint, payload)
+
+    def reshaped(self, ids: Iterable[str]) -> None:
+        """These customers hold other identifiers, or other anchors, than before."""
+        for id in ids:
+            self._totals.pop(id, None)
 
     def hold_set(self, one: LinkedSet) -> None:
         """Makes this the one object for all its members."""
@@ -169,10 +186,6 @@ class Customers:
     def customer_changed(self, customer: Customer) -> None:
         """The customer is to be written."""
         self._changed_customers[customer.id] = customer
-
-    def facts_changed(self, anchor: str, facts: Facts) -> None:
-        """The anchor's facts are to be written."""
-        self._changed_facts[anchor] = facts
 
     def changes(self) -> dict[str, dict[str, bytes | None]]:
         """The rows to write for everything that changed since the last call."""

@@ -1,0 +1,61 @@
+"""One person, one spelling."""
+
+import pytest
+from email_validator import EmailNotValidError, validate_email
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.profile.identifiers import IdentityPolicy, Names, derived_id, normalised
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "expected"),
+    [
+        ("email", " Ann.Lee+shop@Example.COM ", "ann.lee+shop@example.com"),
+        ("email", "ann@exämple.org", "ann@exämple.org"),
+        ("email", "ann@", None),
+        ("email", "ann", None),
+        ("phone", "(202) 555-0101", "+12025550101"),
+        ("phone", "+44 20 7946 0018", "+442079460018"),
+        ("phone", "call me", None),
+        ("handle", "Mastodon/@Ann", "mastodon/ann"),
+        ("handle", "twitter:ann", "twitter/ann"),
+        ("handle", "@Ann", "ann"),
+        ("customer_id", " 00042 ", "00042"),
+        ("customer_id", "  ", None),
+        ("passport", "x1", "x1"),
+    ],
+)
+def test_an_identifier_has_one_spelling(kind: str, value: str, expected: str | None) -> None:
+    assert normalised(kind, value, "US") == expected
+
+
+def test_a_number_without_a_country_code_is_of_the_sources_region() -> None:
+    policy = IdentityPolicy(default_region="US", regions={"shop-berlin": "DE"})
+    assert normalised("phone", "030 901820", policy.region("shop-berlin")) == "+4930901820"
+
+
+@pytest.mark.parametrize("value", ["TEST@test.com", "test@test.com ", "Null", "0000000000"])
+def test_a_blocked_value_identifies_nobody(value: str) -> None:
+    names = Names(IdentityPolicy(blocked=frozenset(["test@test.com", "null", "0000000000"])))
+    assert names.of("customer_id" if "@" not in value else "email", value, "US") is None
+
+
+def test_an_id_depends_on_the_installation_and_never_changes() -> None:
+    assert derived_id("customer_id:1", b"a") == derived_id("customer_id:1", b"a") != derived_id("customer_id:1", b"b")
+    assert derived_id("customer_id:00042", b"rapport") == "6d31c215-62ba-6a7a-784e-d4cc0ae57029"
+
+
+def test_a_small_memory_gives_the_same_names() -> None:
+    small, large = Names(IdentityPolicy(), remember=1), Names(IdentityPolicy())
+    for value in ("a@example.org", "b@example.org", "a@example.org", "c@example.org", "b@example.org"):
+        assert small.of("email", value, "US") == large.of("email", value, "US")
+
+
+@given(st.one_of(st.emails(), st.from_regex(r"[A-Za-z0-9.+_-]{1,12}@[a-z0-9.-]{1,12}\.[a-z]{1,4}", fullmatch=True)))
+def test_the_short_way_for_plain_addresses_says_what_the_library_says(address: str) -> None:
+    try:
+        expected = validate_email(address, check_deliverability=False, globally_deliverable=False).normalized.casefold()
+    except EmailNotValidError:
+        expected = None
+    assert normalised("email", address, "US") == expected
