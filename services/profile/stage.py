@@ -83,7 +83,8 @@ class ProfileStage:
         as_of = from_micros(self._now())
         for id in ids:
             if customer := self._customers.by_id.get(id):
-                yield Message(topics.PROFILES.name, id.encode(), self._snapshot(customer, as_of))
+                headers = (("sequence", b"%d" % customer.sequence),)
+                yield Message(topics.PROFILES.name, id.encode(), self._snapshot(customer, as_of), headers)
 
     def forget(self) -> None:
         self._customers.forget()

@@ -1,0 +1,80 @@
+"""One stage as a process: its store, its place in the log, its metrics, until SIGTERM."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from services.runtime.event_store import EventStore
+from services.runtime.event_store_postgres import PostgresEventStore
+from services.runtime.event_store_sqlite import SQLiteEventStore
+from services.runtime.kafka import KafkaConnection
+from services.runtime.metrics import serve_metrics
+from services.runtime.settings import KafkaSettings, Settings
+from services.runtime.stage import Stage
+from services.runtime.stream import build, run
+from services.runtime.worker import Worker
+
+
+@dataclass(frozen=True)
+class StageProcess:
+    """What a stage is to the runtime. ``metrics_port`` is its own default; ``deduplicate_by_id`` as the Worker has it."""
+
+    name: str
+    topics: Sequence[str]
+    kinds: Sequence[str]
+    metrics_port: int
+    item_kinds: Sequence[str] = ()
+    deduplicate_by_id: bool = False
+
+
+async def run_stage(settings: Settings, process: StageProcess, make: Callable[[EventStore], Stage]) -> int:
+    """Runs the stage until SIGTERM or SIGINT. The exit code: 0, or 1 after a crash, when it should be started again.
+
+    OSError where the metrics port is taken.
+    """
+    store = open_store(settings, process)
+    connection = kafka_connection(settings.kafka)
+    async with Worker(
+        make(store),
+        store,
+        connection,
+        deduplicate_by_id=process.deduplicate_by_id,
+        snapshot_seconds=settings.stage.snapshot_seconds,
+    ) as worker:
+        app = build(
+            connection,
+            f"rapport-{process.name}",
+            process.topics,
+            worker,
+            stage=process.name,
+            max_records=settings.stage.max_records,
+            linger_ms=settings.stage.linger_ms,
+        )
+        _, stop = serve_metrics(settings.stage.metrics_port or process.metrics_port, lambda: "the stream crashed" if app.crashed else None)
+        try:
+            return await run(app)
+        finally:
+            stop()
+
+
+def open_store(settings: Settings, process: StageProcess) -> EventStore:
+    """The stage's store: a schema of its own in PostgreSQL, or a SQLite file in the data directory."""
+    if settings.store.url:
+        conninfo = settings.store.url.get_secret_value()
+        return PostgresEventStore(conninfo, schema=process.name, kinds=process.kinds, item_kinds=process.item_kinds)
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    path = settings.data_dir / f"{process.name}.sqlite"
+    return SQLiteEventStore(path, kinds=process.kinds, item_kinds=process.item_kinds)
+
+
+def kafka_connection(kafka: KafkaSettings) -> KafkaConnection:
+    """Where the brokers are, and how to prove who we are."""
+    return KafkaConnection(
+        bootstrap=kafka.servers,
+        security_protocol=kafka.security_protocol,
+        sasl_mechanism=kafka.sasl_mechanism,
+        username=kafka.username,
+        password=kafka.password.get_secret_value() if kafka.password else None,
+        ca_file=str(kafka.ca_file) if kafka.ca_file else None,
+        certificate_file=str(kafka.certificate_file) if kafka.certificate_file else None,
+        key_file=str(kafka.key_file) if kafka.key_file else None,
+    )
