@@ -10,7 +10,8 @@ from pydantic import Field
 
 from schemas.profile_events import CustomerId, Moment, Published
 
-EntryKind = Literal["earn", "bonus", "reverse", "expire", "redeem", "adjust", "compensate"]
+EntryKind = Literal["earn", "bonus", "reverse", "expire", "redeem", "adjust", "settle", "compensate"]
+"""``settle``: points of one lot make up for points that another owes, in two or more entries that add up to nothing."""
 
 
 class LoyaltyEvent(Published):
@@ -31,8 +32,10 @@ class EntryPosted(LoyaltyEvent):
     ledger: Literal["points", "stored_value"] = "points"
     currency: str | None = Field(None, description="of stored_value; null for points")
     kind: EntryKind
+    corrects: str | None = Field(None, description="of compensate: the entry_id of the entry that should have been otherwise")
+    corrected_kind: EntryKind | None = Field(None, description="of compensate: the kind of that entry; null: the entry's own kind counts")
     amount: int = Field(description="points, or minor units of the currency; negative takes away")
-    lot_id: str = Field(description="the lot that the entry adds to or takes from: SOURCE_EVENT:RULE")
+    lot_id: str = Field(description="the lot that the entry adds to or takes from: SOURCE_EVENT:RULE, with :YEAR for a birthday")
     source_event: str = Field(description="event_id of the touchpoint that earned the lot, or took from it")
     rule: str | None
     rule_version: int | None
@@ -68,7 +71,7 @@ LOYALTY_EVENTS: dict[str, type[LoyaltyEvent]] = {
 
 
 class OpenLot(Published):
-    """Points of one source that are not used up."""
+    """Points of one source that are not used up; or, where ``remaining`` is negative, owed: taken back after they were spent."""
 
     lot_id: str
     source_event: str
@@ -94,6 +97,7 @@ class Account(Published):
     earned: int = Field(0, description="earned and bonus points in all, less reversals")
     expired: int = 0
     redeemed: int = 0
+    adjusted: int = Field(0, description="given less taken by hand; balance = earned - expired - redeemed + adjusted")
     tier: str = ""
     tier_since: Moment | None = None
     tier_until: Moment | None = Field(None, description="when the tier is looked at again")

@@ -1,0 +1,39 @@
+"""Runs the loyalty stage in the foreground."""
+
+import uvloop
+
+from schemas.topics import PROFILE_CHANGES
+from services.loyalty import programme_file
+from services.loyalty.archive import ITEM_KINDS, KINDS
+from services.loyalty.stage import LoyaltyStage
+from services.runtime.clock import SystemClock
+from services.runtime.event_store import EventStore
+from services.runtime.logging import configure_logging
+from services.runtime.settings import Settings
+from services.runtime.stage_process import StageProcess, run_stage
+
+PROCESS = StageProcess("loyalty", [PROFILE_CHANGES.name], KINDS, 9102, item_kinds=ITEM_KINDS, deduplicate_by_id=True)
+
+
+async def run(settings: Settings) -> int:
+    """Until SIGTERM or SIGINT; the exit code. Reads ``profile-events``, writes ``loyalty-events``, ``loyalty-accounts``, ``quarantine``.
+
+    Raises WrongProgramme, whose text names each wrong line, or OSError where the programme cannot be read.
+    """
+    programme = programme_file.load(settings.loyalty.programme)
+
+    def make(store: EventStore) -> LoyaltyStage:
+        return LoyaltyStage(store, programme, SystemClock(), settings.stage.cache)
+
+    return await run_stage(settings, PROCESS, make)
+
+
+def main() -> int:
+    """``python -m services.loyalty.app``, configured by RAPPORT_* variables."""
+    settings = Settings()
+    configure_logging(settings.log.level, settings.log.format == "json")
+    return uvloop.run(run(settings))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
