@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from services.runtime import metrics
-from services.runtime.batches import Batch, Sink, Stale
+from services.runtime.batches import Batch, NotYet, Sink, Stale
 
 log = logging.getLogger(__name__)
 TICK_SECONDS = 0.1
@@ -18,7 +18,7 @@ UNHEALTHY_SECONDS = 30.0
 
 
 class BatchJoiner:
-    """`max_records` or `linger_seconds` since the last call of the sink, whichever comes first, end a join.
+    """`max_records` or `linger_seconds` since the sink took the last join, whichever comes first, end a join.
 
     No exception leaves it but a programming error, which crashes the app: Faust would count the batch as done.
     """
@@ -86,18 +86,20 @@ class BatchJoiner:
     async def _apply(self, batches: Sequence[Batch]) -> None:
         delay = FIRST_RETRY_SECONDS
         while ours := [batch for batch in batches if self._app.consumer.is_current(batch)]:
-            self._last_call = time.monotonic()
             try:
                 await self._sink.apply(ours)
             except Stale as stale:
                 self._start_again(stale)
                 return
+            except NotYet:
+                metrics.BATCHES.labels(self._stage, "waited").inc()
             except Exception as error:
                 self._failed(error, f"again in {delay:.2f} s")
                 await asyncio.sleep(delay)
                 delay = min(delay * 2, LONGEST_RETRY_SECONDS)
             else:
                 self._worked(ours)
+                self._last_call = time.monotonic()
                 return
 
     def _worked(self, batches: Sequence[Batch]) -> None:

@@ -6,7 +6,7 @@ from typing import NamedTuple, Protocol
 from services.runtime.event_store import Stale
 from services.runtime.stage import Record
 
-__all__ = ["TP", "Batch", "LogLost", "Sink", "Stale"]
+__all__ = ["TP", "Batch", "LogLost", "NotYet", "Sink", "Stale"]
 
 
 class TP(NamedTuple):
@@ -29,6 +29,11 @@ class Batch(NamedTuple):
 
 class LogLost(Exception):
     """Kafka lost what was not read yet, or the topic was made anew. Ends the process: a person must look."""
+
+
+class NotYet(Exception):
+    """Raised by a sink that can take no more at the moment: backpressure. The same batches are offered again at once,
+    so whoever raises it has waited a little."""
 
 
 class Sink(Protocol):

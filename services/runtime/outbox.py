@@ -10,6 +10,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
@@ -23,10 +24,11 @@ from services.runtime.stage import Message
 
 log = logging.getLogger(__name__)
 EVENTS_A_READ = 2_000
-KEYS_REMEMBERED = 500_000
+KEYS_REMEMBERED = 200_000
 FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS = 0.1, 1.0
 STOP_SECONDS = 2.0
 Event = NewEvent | RecordedEvent
+key_hash = lru_cache(maxsize=KEYS_REMEMBERED)(murmur2)
 Partition = tuple[str, int]
 
 
@@ -195,7 +197,7 @@ class Outbox:
             raise RuntimeError("snapshots overtook their events")
         await self._prepare({message.topic for message in snapshots.messages})
         await self._send(
-            ((topic, murmur2(key) % self._partitions[topic]), key, value, list(headers))
+            ((topic, key_hash(key) % self._partitions[topic]), key, value, list(headers))
             for topic, key, value, headers in snapshots.messages
         )
         self.covered = snapshots.covered
@@ -251,7 +253,7 @@ class Outbox:
         if len(self._keys) >= KEYS_REMEMBERED:
             self._keys.clear()
         key = str(originator).encode()
-        found = self._keys[originator] = key, murmur2(key)
+        found = self._keys[originator] = key, key_hash(key)
         return found
 
     def _remember_touched(self) -> None:

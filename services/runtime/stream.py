@@ -27,10 +27,10 @@ from faust.transport.drivers import aiokafka as driver
 from services.runtime import metrics
 from services.runtime.batch_consumer import BatchConsumer
 from services.runtime.batch_joiner import BatchJoiner
-from services.runtime.batches import TP, Batch, LogLost, Sink, Stale
+from services.runtime.batches import TP, Batch, LogLost, NotYet, Sink, Stale
 from services.runtime.kafka import KafkaConnection
 
-__all__ = ["TP", "Batch", "BatchApp", "LogLost", "Sink", "Stale", "build", "run"]
+__all__ = ["TP", "Batch", "BatchApp", "LogLost", "NotYet", "Sink", "Stale", "build", "run"]
 log = logging.getLogger(__name__)
 
 

@@ -16,22 +16,18 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Self
 
 from services.runtime import metrics
-from services.runtime.batches import TP, Batch
+from services.runtime.batches import TP, Batch, NotYet
 from services.runtime.clock import Clock, SystemClock
 from services.runtime.event_store import EventStore, Stale, Transaction
 from services.runtime.kafka import KafkaConnection
 from services.runtime.outbox import Outbox
 from services.runtime.stage import Message, Record, Stage
 
-__all__ = ["Message", "PublishingBehind", "Record", "Stage", "Worker"]
+__all__ = ["Message", "Record", "Stage", "Worker"]
 log = logging.getLogger(__name__)
 DECISIONS_A_BATCH = 3
 REPEATED = ("duplicate", "already_seen")
 PUBLISHED, SNAPSHOTS = "published", "snapshots"
-
-
-class PublishingBehind(Exception):
-    """Kafka has not acknowledged what was committed before: the batch waits, and is tried again."""
 
 
 class CommitLost(Stale):
@@ -249,7 +245,7 @@ class Worker:
         if self._outbox.backlog > self._max_backlog:
             await self._outbox.progress(seconds=1.0)
         if self._outbox.backlog > self._max_backlog:
-            raise PublishingBehind(f"{self._outbox.backlog} events wait for Kafka")
+            raise NotYet(f"{self._outbox.backlog} events wait for Kafka")
 
     def _take_snapshots(self, now: float) -> None:
         if now - self._last_snapshots < self._snapshot_seconds:

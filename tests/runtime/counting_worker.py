@@ -19,6 +19,7 @@ from services.runtime.event_store import EventStore, NewEvent, Transaction
 from services.runtime.event_store_sqlite import SQLiteEventStore
 from services.runtime.kafka import KafkaConnection
 from services.runtime.logging import configure_logging
+from services.runtime.metrics import serve_metrics
 from services.runtime.stage import Message, Record
 from services.runtime.stream import build, run
 from services.runtime.worker import Worker
@@ -114,7 +115,13 @@ async def main(options: argparse.Namespace) -> int:
     connection = KafkaConnection(options.bootstrap)
     store = open_store(options.store)
     stage = CountingStage(store, options.events, options.snapshots)
-    async with Worker(stage, store, connection, deduplicate_by_id=options.deduplicate) as worker:
+    async with Worker(
+        stage,
+        store,
+        connection,
+        deduplicate_by_id=options.deduplicate,
+        snapshot_seconds=options.snapshot_seconds,
+    ) as worker:
         app = build(
             connection,
             options.group,
@@ -125,7 +132,8 @@ async def main(options: argparse.Namespace) -> int:
             broker_session_timeout=options.session_seconds,
             **({"consumer_group_instance_id": options.member} if options.member else {}),
         )
-        print("ready", os.getpid(), flush=True)
+        port, _ = serve_metrics(0, app.joiner.problem)
+        print("ready", os.getpid(), port, flush=True)
         return await run(app)
 
 
@@ -135,6 +143,7 @@ if __name__ == "__main__":
         parser.add_argument(f"--{name}", required=True)
     parser.add_argument("--member")
     parser.add_argument("--deduplicate", action="store_true")
+    parser.add_argument("--snapshot-seconds", type=float, default=1.0)
     parser.add_argument("--max-records", type=int, default=8_000)
     parser.add_argument("--session-seconds", type=float, default=2.0)
     configure_logging("info")
