@@ -87,14 +87,14 @@ class AccessRules:
             if user != OWNER and name.lower() in NOT_FOR_ANALYSTS_TO_SET - {"readonly", "log_comment"}:
                 raise ServerError(READONLY, f"{user}: Cannot modify {name!r} setting in readonly mode. (READONLY)")
 
-    def check(self, statement: Statement, user: str) -> None:
-        """Raises ServerError if `user` may not run this statement."""
+    def check(self, statement: Statement, user: str, read_only: bool = False) -> None:
+        """Raises ServerError if `user` may not run this statement; `read_only` holds anybody to reading."""
         _refuse_files_and_engines(statement.tokens)
         for name, following in _called(statement.tokens):
             _refuse_to_all(name, following)
             if user != OWNER and name in self.table_functions - FOR_READING:
                 raise ServerError(ACCESS_DENIED, f"{user}: Not enough privileges to use {name}(). (ACCESS_DENIED)")
-        if user != OWNER:
+        if user != OWNER or read_only:
             _refuse_writing(statement, user)
 
 

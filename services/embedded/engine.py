@@ -4,6 +4,7 @@ All calls block, so a server makes them in threads.
 """
 
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,13 +36,15 @@ class Engine:
         self.timezone = self._column("SELECT timezone()")[0]
         self.version = self._column("SELECT version()")[0]
 
-    def open_session(self, user: str, password: str, database: str = "") -> Session:
-        """Raises ServerError when the user, the password or the database is not known."""
+    def open_session(self, user: str, password: str, database: str = "", settings: Mapping[str, str] | None = None) -> Session:
+        """`settings` last as long as the session. Raises ServerError for an unknown user, password or database."""
         if user not in USERS or password:
             reason = "Authentication failed: password is incorrect, or there is no user with such name"
             raise ServerError(server_errors.AUTHENTICATION_FAILED, f"{user}: {reason}. (AUTHENTICATION_FAILED)")
         session = Session(lambda: chdb.connect(self._address), user, self.known_settings)
         try:
+            if settings:
+                session.keep(settings)
             if database:
                 session.use(database)
             if user != OWNER:

@@ -13,7 +13,10 @@ CONNECTION_SETTINGS = {
     # The engine's own convenience for its command line: a server takes no `1 + 1`.
     "implicit_select": "0",
     "allow_introspection_functions": "0",
-    # JSON columns go out as text, which every client reads at any protocol revision.
+}
+
+NATIVE_PROTOCOL_SETTINGS = {
+    # JSON columns go out as text, which clients of the native protocol read at any revision (those of HTTP may not).
     "output_format_native_write_json_as_string": "1",
 }
 

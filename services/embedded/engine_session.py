@@ -62,6 +62,11 @@ class Session:
         with _engine_errors():
             self._connection.query(sql, "Null")
 
+    def keep(self, settings: Mapping[str, str]) -> None:
+        """Sets them for the whole session."""
+        self.apply(settings)
+        self._kept_settings.update({name: quoted(value) for name, value in settings.items()})
+
     def apply(self, settings: Mapping[str, str], strict: frozenset[str] = frozenset()) -> None:
         """Sets them until `restore`. An unknown name is an error if it is among the strict ones, else passed over."""
         unknown = [name for name in settings if name not in self._known_settings]

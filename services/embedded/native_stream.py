@@ -92,7 +92,7 @@ class NativeStream:
         """Waits while the client reads more slowly than it is written to."""
         await self._writer.drain()
 
-    async def close(self) -> None:
+    def close(self) -> None:
         if self._arrival is not None:
             self._arrival.cancel()
         self._writer.close()

@@ -4,8 +4,7 @@ Both doors, native and HTTP, go through here. Blocks: called in threads.
 """
 
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from services.embedded.access import OWNER
@@ -22,20 +21,33 @@ EXPRESSIONS_CHECKED_BYTES = 256 * 1024
 class QueryRequest:
     sql: str
     query_id: str = ""
+    """The client's own; several of the same id may run at once."""
     settings: Mapping[str, str] = field(default_factory=dict)
     strict_settings: frozenset[str] = frozenset()
     """Those whose unknown name is an error; others are passed over, as ClickHouse does for clients newer than itself."""
     parameters: Mapping[str, str] = field(default_factory=dict)
+    read_only: bool = False
+    """Nothing may be changed by it, whoever sent it."""
+    rows_follow: bool = False
+    """An INSERT's rows come after the text, unseen here."""
+    tag: str = field(init=False)
+    """Marks this one run among all that run in the engine; it begins with the client's own log comment."""
+
+    def __post_init__(self) -> None:
+        comment = self.settings.get("log_comment", "")
+        object.__setattr__(self, "tag", f"{comment} {self.query_id}/{uuid.uuid4().hex}".strip())
 
 
 @dataclass(frozen=True, slots=True)
 class AdmittedQuery:
     statement: Statement
     sql: str
-    query_id: str
-    tag: str
-    parameters: Mapping[str, str]
+    request: QueryRequest
     applied: tuple[str, ...]
+
+    @property
+    def parameters(self) -> Mapping[str, str]:
+        return self.request.parameters
 
     @property
     def inline_rows(self) -> str:
@@ -56,45 +68,36 @@ class Admission:
 
     def begin(self, session: Session, request: QueryRequest) -> AdmittedQuery:
         """Checks and prepares; raises ServerError. What was begun must be ended with `end`."""
-        statement = parse_statement(request.sql)
-        self._engine.access.check(statement, session.user)
-        self._engine.access.check_settings(request.settings, session.user)
-        if statement.insert:
-            self._check_written_values(request.sql, statement, session.user)
-        query_id = request.query_id or str(uuid.uuid4())
-        tag = f"{request.settings.get('log_comment', '')} {query_id}/{uuid.uuid4().hex[:8]}".strip()
+        statement = self._checked(request, session.user)
         settings = {name: value for name, value in request.settings.items() if _applies(name, session.user)}
-        applied = (*settings, "log_comment")
+        if statement.insert and (request.rows_follow or len(request.sql) > EXPRESSIONS_CHECKED_BYTES):
+            settings["input_format_values_interpret_expressions"] = "0"
         try:
-            session.apply({**settings, "log_comment": tag}, request.strict_settings)
+            session.apply({**settings, "log_comment": request.tag}, request.strict_settings)
         except BaseException:
-            session.restore(applied)
+            session.restore(list(settings))
             raise
-        self._tags[query_id] = tag
+        if request.query_id:
+            self._tags[request.query_id] = request.tag
         sql = self._with_engine_ids(request.sql, statement.tokens) if statement.keyword == "KILL" else request.sql
-        return AdmittedQuery(statement, sql, query_id, tag, request.parameters, applied)
+        return AdmittedQuery(statement, sql, request, tuple(settings))
 
     def end(self, session: Session, query: AdmittedQuery, succeeded: bool) -> None:
         """Undoes the query's own settings; a SET that succeeded stays."""
-        self._tags.pop(query.query_id, None)
+        self._tags.pop(query.request.query_id, None)
         if succeeded and query.statement.keyword in ("SET", "USE"):
             session.remember(query.statement.tokens, query.sql)
         session.restore(query.applied)
 
-    @contextmanager
-    def admitted(self, session: Session, request: QueryRequest) -> Iterator[AdmittedQuery]:
-        query = self.begin(session, request)
-        try:
-            yield query
-        except BaseException:
-            self.end(session, query, succeeded=False)
-            raise
-        self.end(session, query, succeeded=True)
-
-    def _check_written_values(self, sql: str, statement: Statement, user: str) -> None:
-        assert statement.insert
-        if statement.insert.format.lower() == "values" and len(sql) <= EXPRESSIONS_CHECKED_BYTES:
-            self._engine.access.check(Statement(sql, tuple(tokens(sql))), user)
+    def _checked(self, request: QueryRequest, user: str) -> Statement:
+        statement = parse_statement(request.sql)
+        access = self._engine.access
+        access.check(statement, user, request.read_only)
+        access.check_settings(request.settings, user)
+        insert = statement.insert
+        if insert and insert.format.lower() == "values" and len(request.sql) <= EXPRESSIONS_CHECKED_BYTES:
+            access.check(Statement(request.sql, tuple(tokens(request.sql))), user)
+        return statement
 
     def _with_engine_ids(self, sql: str, found: Sequence[Token]) -> str:
         """A KILL QUERY whose ids are those clients gave: the engine knows the query by an id of its own."""

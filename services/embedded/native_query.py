@@ -1,0 +1,136 @@
+"""One query of the native port, from admission to its end, in steps that block: a server runs them in threads, in order."""
+
+from collections.abc import Sequence
+
+from services.embedded.engine_session import RowsInsert, Session
+from services.embedded.native_blocks import Block, Column
+from services.embedded.native_result import NativeResult
+from services.embedded.native_types import UnknownType, layout_of
+from services.embedded.query_admission import Admission, AdmittedQuery, QueryRequest
+from services.embedded.server_errors import ServerError
+from services.embedded.sql_tokens import quoted_name
+
+ExternalTable = tuple[str, Block]
+
+
+class NativeQuery:
+    """`open` first; then `push` and `finish_rows` if `takes_rows`, else `next_block` until None. `abort` ends it early.
+
+    Every step raises ServerError; the query has ended then, and nothing more may be called. (One exception: a failed
+    `push` is told by `finish_rows`, because the client sends all its blocks before it listens.)
+    """
+
+    def __init__(self, admission: Admission, session: Session, request: QueryRequest, tables: Sequence[ExternalTable]) -> None:
+        self._admission = admission
+        self._session = session
+        self._request = request
+        self._tables = tables
+        self._query: AdmittedQuery | None = None
+        self._insert: RowsInsert | None = None
+        self._failure: ServerError | None = None
+        self.result: NativeResult | None = None
+        self.columns: list[Column] = []
+        self.first_block: bytes | None = None
+
+    @property
+    def takes_rows(self) -> bool:
+        return self.result is None
+
+    def open(self) -> None:
+        """Starts the query: finds the columns to send to, or fetches the first block of the answer."""
+        self._query = self._admission.begin(self._session, self._request)
+        try:
+            for name, block in self._tables:
+                _create_external_table(self._session, name, block)
+            insert = self._query.statement.insert
+            if insert and not self._query.inline_rows:
+                self.columns = _columns_to_send(self._session, insert.target, insert.columns)
+                return
+            self.result = NativeResult(self._session, self._query)
+            self.first_block = self.result.fetch()
+            self.columns = self.result.columns(self.first_block)
+        except BaseException:
+            self.abort()
+            raise
+        if self.first_block is None:
+            self._end(succeeded=True)
+
+    def next_block(self) -> bytes | None:
+        """A block after the first; None once, when there are no more."""
+        assert self.result
+        try:
+            block = self.result.fetch()
+        except BaseException:
+            self._end(succeeded=False)
+            raise
+        if block is None:
+            self._end(succeeded=True)
+        return block
+
+    def push(self, block: Block) -> None:
+        assert self._query
+        assert self._query.statement.insert
+        if self._failure or not block.rows:
+            return
+        try:
+            if self._insert is None:
+                self._insert = self._session.insert(self._query.statement.insert.before_rows, "Native")
+            self._insert.push(block.raw)
+        except ServerError as failed:
+            self._failure = failed
+
+    def finish_rows(self) -> tuple[int, int]:
+        """(rows, bytes) written, on disk now."""
+        try:
+            if self._failure:
+                raise self._failure
+            written = self._insert.finish() if self._insert else (0, 0)
+        except BaseException:
+            self.abort()
+            raise
+        self._end(succeeded=True)
+        return written
+
+    def abort(self) -> None:
+        """Drops what was begun; does nothing to a query that has ended."""
+        if self._query is None:
+            return
+        if self._insert is not None:
+            self._insert.cancel()
+        if self.result is not None:
+            self.result.cancel()
+        self._end(succeeded=False)
+
+    def _end(self, succeeded: bool) -> None:
+        query, self._query = self._query, None
+        assert query
+        for name, _block in self._tables:
+            self._session.run_inside(f"DROP TEMPORARY TABLE IF EXISTS {quoted_name(name)}")
+        self._admission.end(self._session, query, succeeded)
+
+
+def _columns_to_send(session: Session, target: str, column_list: str) -> list[Column]:
+    """What the client must send; a type this server cannot walk over is asked for as text, which the engine converts."""
+    if column_list:
+        names = column_list.strip()[1:-1]
+        found = session.describe(f"(SELECT {names} FROM {target.removeprefix('FUNCTION ')})")
+    else:
+        found = [column for column in session.describe(target) if column[2] in ("", "DEFAULT")]
+    return [(name, type_name if _can_be_walked(type_name) else "String") for name, type_name, _default in found]
+
+
+def _can_be_walked(type_name: str) -> bool:
+    try:
+        layout_of(type_name)
+    except UnknownType:
+        return False
+    return "JSON" not in type_name
+
+
+def _create_external_table(session: Session, name: str, block: Block) -> None:
+    columns = ", ".join(f"{quoted_name(column)} {type_name}" for column, type_name in block.columns)
+    session.run_inside(f"CREATE TEMPORARY TABLE {quoted_name(name)} ({columns})")
+    if block.rows:
+        insert = session.insert(f"INSERT INTO {quoted_name(name)}", "Native")
+        insert.push(block.raw)
+        insert.finish()
