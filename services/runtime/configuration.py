@@ -59,6 +59,19 @@ def origins(arguments: Mapping[str, Any] | None = None) -> list[Origin]:
     return [_origin(path, field, value, given, file) for path, field, value in _leaves(settings, ())]
 
 
+def environment_with(arguments: Mapping[str, Any]) -> dict[str, str]:
+    """This process's environment with the arguments as variables, for programs that it starts."""
+    return {**os.environ, **dict(_variables(arguments, ()))}
+
+
+def _variables(values: Mapping[str, Any], above: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _variables(value, (*above, name))
+        else:
+            yield variable((*above, name)), str(value)
+
+
 def _leaves(section: BaseModel, above: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], FieldInfo, Any]]:
     for name, field in type(section).model_fields.items():
         value = getattr(section, name)
