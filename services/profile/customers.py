@@ -5,12 +5,11 @@ Rows in the store, all MessagePack: ``identifiers`` (key → id of its linked se
 """
 
 from collections.abc import Collection, Iterable
-from functools import reduce
 from typing import Any
 
 import msgspec
 
-from services.profile.facts import Facts, combined, take
+from services.profile.facts import Facts, take
 from services.profile.identity import LinkedSet, Member
 from services.runtime.event_store import EventStore
 
@@ -58,7 +57,6 @@ class Customers:
         self._old_by_id: dict[str, Customer] = {}
         self.facts: dict[str, Facts] = {}
         self._old_facts: dict[str, Facts] = {}
-        self._totals: dict[str, Facts] = {}
         self._changed_keys: dict[str, str] = {}
         self._changed_sets: dict[str, LinkedSet | None] = {}
         self._changed_customers: dict[str, Customer] = {}
@@ -70,7 +68,6 @@ class Customers:
             self._old_sets, self.sets = self.sets, {}
             self._old_by_id, self.by_id = self.by_id, {}
             self._old_facts, self.facts = self.facts, {}
-            self._totals = {}
 
     # ---- loading
 
@@ -106,31 +103,17 @@ class Customers:
             self.load_for([customer.key])
         return [member for member in self.sets[customer.key].members.values() if member.customer == customer.id]
 
-    def total(self, customer: Customer) -> Facts:
-        """All that is known of the customer, over all its anchors; not to be changed."""
-        found = self._totals.get(customer.id)
-        if found is None:
-            parts = [self.facts[member.id] for member in self.held_by(customer) if member.anchored]
-            whole = reduce(combined, parts) if parts else Facts()
-            # A copy, since what combines shares lists with its parts, and both go on being added to.
-            found = self._totals[customer.id] = _unpack_facts(_pack(whole)) if len(parts) > 1 else whole
-        return found
+    def known_of(self, customer: Customer) -> list[Facts]:
+        """What is known of the customer, by anchor."""
+        return [self.facts[member.id] for member in self.held_by(customer) if member.anchored]
 
-    def take(self, customer: Customer, anchor: str, touchpoint: Any, payload: Any) -> None:
-        """Adds a touchpoint to its anchor's facts, and to its customer's total where that was asked for before."""
+    def take(self, anchor: str, touchpoint: Any, payload: Any) -> None:
+        """Adds a touchpoint to its anchor's facts."""
         facts = self.facts.get(anchor)
         if facts is None:
             facts = self.facts[anchor] = Facts()
         self._changed_facts[anchor] = facts
         take(facts, touchpoint, payload)
-        total = self._totals.get(customer.id)
-        if total is not None and total is not facts:
-            take(total, touchpoint, payload)
-
-    def reshaped(self, ids: Iterable[str]) -> None:
-        """These customers hold other identifiers, or other anchors, than before."""
-        for id in ids:
-            self._totals.pop(id, None)
 
     def hold_set(self, one: LinkedSet) -> None:
         """Makes this the one object for all its members."""

@@ -5,7 +5,8 @@ order of arrival nor merging and splitting customers changes what comes out. Num
 """
 
 from bisect import insort
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import reduce
 from typing import Any, TypeVar
 
 import msgspec
@@ -100,6 +101,11 @@ def combined(one: Facts, other: Facts) -> Facts:
         consents=_united(one.consents, other.consents, lambda a, b: _united(a, b, max)),
     )
     return total
+
+
+def together(parts: Sequence[Facts]) -> Facts:
+    """All of them; not to be changed, since it shares with its parts."""
+    return reduce(combined, parts) if parts else Facts()
 
 
 def refunded(facts: Facts) -> tuple[dict[str, int], dict[str, int]]:

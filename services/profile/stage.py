@@ -14,6 +14,7 @@ from schemas.times import from_micros, from_millis
 from services.profile.changes import Changes, uuid_of
 from services.profile.customers import KINDS as CUSTOMER_KINDS
 from services.profile.customers import Customer, Customers
+from services.profile.facts import together
 from services.profile.identifiers import IdentityPolicy, Name, Names
 from services.profile.identity import LinkedSet, Member, is_known, observe, strongest_first
 from services.profile.lifecycle import LifecyclePolicy, standing
@@ -161,10 +162,9 @@ class ProfileStage:
             observed = observe(self._identity, [customers.sets[name.key] for name in names if name.key in customers.sets], names, fact)
             found = self._keep(observed.sets, names)
             joined, reshaped = announce(customers, changes, observed, touchpoint.event_id)
-            customers.reshaped({*reshaped, observed.anchor.customer})
         member = found.members[names[0].key]
         customer = customers.by_id.get(member.customer) or customers.customer(member.customer, _key_of(found, member.customer))
-        customers.take(customer, member.id, touchpoint, one.payload)
+        customers.take(member.id, touchpoint, one.payload)
         changes.touchpoint_applied(customer, member.id, joined, touchpoint, names)
         seen = content_digest(touchpoint).to_bytes(8, "big") + uuid_of(customer.id).bytes + customer.sequence.to_bytes(8, "big")
         transaction.rows.setdefault("touchpoints", {})[touchpoint.event_id] = seen
@@ -188,8 +188,10 @@ class ProfileStage:
         """Looks where the customer stands by now, and when to look again."""
         if customer.merged_into is not None:
             return
-        known = self._customers.total(customer)
-        now = standing(self._lifecycle, known.first_order, [order[0] for order in known.orders[-2:]], self._now_micros)
+        known = self._customers.known_of(customer)
+        first = min((facts.first_order for facts in known if facts.first_order), default=None)
+        latest = sorted(order[0] for facts in known for order in facts.orders[-2:])[-2:]
+        now = standing(self._lifecycle, first, latest, self._now_micros)
         if now.lifecycle != customer.lifecycle:
             changes.lifecycle_changed(customer, now.lifecycle, now.since or changes.recorded_at, cause)
         if now.until_micros is not None:
@@ -200,8 +202,8 @@ class ProfileStage:
     def _snapshot(self, customer: Customer, as_of: str) -> bytes:
         if customer.merged_into is not None:
             return merged_json(customer.id, customer.sequence, as_of, customer.merged_into)
-        members = self._customers.held_by(customer)
-        return profile_json(customer.id, customer.sequence, as_of, customer.lifecycle, members, self._customers.total(customer))
+        members, known = self._customers.held_by(customer), self._customers.known_of(customer)
+        return profile_json(customer.id, customer.sequence, as_of, customer.lifecycle, members, together(known))
 
     def _quarantine(self, record: Record, error: Unreadable, known: Any, changes: Changes, transaction: Transaction) -> None:
         partition = f"{record.topic}:{record.partition}"
