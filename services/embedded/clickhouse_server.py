@@ -74,8 +74,8 @@ async def serve(engine: Engine, options: ServerOptions) -> None:
 def run(options: ServerOptions) -> None:
     """Raises DirectoryInUse or PortTaken before anything is touched."""
     with directory_lock.hold(options.data_dir / "clickhouse.lock", f"The ClickHouse directory {options.data_dir}"):
-        require_free_port(options.tcp_port, "--clickhouse-port", "ClickHouse (native)")
-        require_free_port(options.http_port, "--clickhouse-http-port", "ClickHouse (HTTP)")
+        require_free_port(options.tcp_port, "--tcp-port", "ClickHouse (native)")
+        require_free_port(options.http_port, "--http-port", "ClickHouse (HTTP)")
         engine = Engine(options.data_dir / "clickhouse", options.data_dir / "clickhouse-config.xml", options.max_memory_bytes)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(serve(engine, options))

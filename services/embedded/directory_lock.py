@@ -10,9 +10,10 @@ from services.embedded.errors import DirectoryInUse
 
 
 @contextmanager
-def hold(lock_file: Path, what: str) -> Iterator[None]:
+def hold(lock_file: Path, what: str, through_exec: bool = False) -> Iterator[None]:
     """Holds the lock inside the `with`; raises DirectoryInUse, naming the holder's process id, if another has it.
 
+    With `through_exec` a program that takes this process's place (`os.execv`) holds it on.
     The file stays behind: removing it would let two processes lock two files of the same name.
     """
     lock_file.parent.mkdir(parents=True, exist_ok=True)
@@ -28,4 +29,5 @@ def hold(lock_file: Path, what: str) -> Iterator[None]:
         file.truncate(0)
         file.write(str(os.getpid()))
         file.flush()
+        os.set_inheritable(file.fileno(), through_exec)
         yield

@@ -1,11 +1,10 @@
 """Fetches jars from Maven repositories: side by side, resumed where a download broke off, checked by SHA-256."""
 
 import fcntl
-import hashlib
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,19 +15,13 @@ from jgo.maven import MavenContext
 from jgo.util import http
 
 from services.embedded.errors import ChecksumMismatch, DownloadFailed
-from services.embedded.jar_list import Jar
-
-OnProgress = Callable[[int, int, str], None]
-"""Told (bytes done, bytes in all, what is being done); called from several threads, one at a time."""
+from services.embedded.jar_list import Jar, is_here, sha256_of
+from services.embedded.progress import OnProgress, silent
 
 SIDE_BY_SIDE = 8
 TRIES = 4
 CHUNK_BYTES = 256 * 1024
 TIMEOUT_S = 30
-
-
-def silent(_done: int, _total: int, _label: str) -> None:
-    """For callers who do not show progress."""
 
 
 def configured_repositories() -> tuple[str, ...]:
@@ -83,27 +76,18 @@ def _only_one_at_a_time(folder: Path) -> Iterator[None]:
 
 def _make_present(jar: Jar, folder: Path, repositories: Sequence[str], progress: _Progress, local: Path | None) -> Path:
     target = folder / jar.file_name
-    if _is(jar, target):
+    if is_here(jar, target):
         progress.at(jar, jar.size)
         return target
     earlier = local / jar.repository_path if local else None
     part = target.with_suffix(".part")
-    if earlier is not None and _is(jar, earlier):
+    if earlier is not None and is_here(jar, earlier):
         shutil.copyfile(earlier, part)
         progress.at(jar, jar.size)
     else:
         _fetch_from_any(jar, part, repositories, progress)
     part.replace(target)
     return target
-
-
-def _is(jar: Jar, path: Path) -> bool:
-    return path.is_file() and path.stat().st_size == jar.size and _sha256(path) == jar.sha256
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _fetch_from_any(jar: Jar, part: Path, repositories: Sequence[str], progress: _Progress) -> None:
@@ -153,7 +137,7 @@ def _fetch_the_rest(jar: Jar, url: str, part: Path, progress: _Progress) -> None
 
 
 def _check(jar: Jar, part: Path, url: str) -> None:
-    found = _sha256(part)
+    found = sha256_of(part)
     if found != jar.sha256:
         part.unlink()
         raise ChecksumMismatch(

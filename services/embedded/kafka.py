@@ -15,13 +15,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from services.embedded import jar_download, kafka_settings
+from services.embedded import directory_lock, kafka_settings
 from services.embedded.data_home import data_home
 from services.embedded.errors import ComponentFailed, EmbeddedStackError
-from services.embedded.jar_list import read_jar_list
+from services.embedded.jar_list import present_jars, read_jar_list
 from services.embedded.java_runtime import find_java
 from services.embedded.kafka_readiness import broker_answers
-from services.embedded.processes import LOOPBACK, free_port, launch, stop, wait_until_ready
+from services.embedded.processes import LOOPBACK, free_port, launch, require_free_port, stop, wait_until_ready
+from services.embedded.progress import OnProgress, silent
 
 KAFKA_VERSION = "4.1.1"
 
@@ -49,8 +50,16 @@ class KafkaFiles:
         return self.data_dir / "logs"
 
     @property
+    def log(self) -> Path:
+        return self.log_folder / "kafka.log"
+
+    @property
+    def lock(self) -> Path:
+        return self.data_dir / "kafka.lock"
+
+    @property
     def output(self) -> Path:
-        """What the Java process prints; Kafka's own log is `kafka.log` beside it."""
+        """What the Java process prints; Kafka's own log is beside it."""
         return self.log_folder / "kafka.out"
 
 
@@ -59,18 +68,20 @@ def jar_folder() -> Path:
     return data_home() / "rapport" / "kafka" / KAFKA_VERSION
 
 
-def fetch_kafka(on_progress: jar_download.OnProgress = jar_download.silent) -> list[Path]:
+def fetch_kafka(on_progress: OnProgress = silent) -> list[Path]:
     """Kafka's jars, fetched if they are not here yet (44 MB, once). Raises DownloadFailed or ChecksumMismatch."""
-    return jar_download.fetch_jars(
-        read_jar_list(),
-        jar_folder(),
-        jar_download.configured_repositories(),
-        on_progress,
-        jar_download.local_repository(),
-    )
+    jars, folder = read_jar_list(), jar_folder()
+    present = present_jars(jars, folder)
+    if present is not None:
+        return present
+    # Importing the downloader takes half a second, which every start but the first can do without.
+    from services.embedded import jar_download
+
+    repositories, local = jar_download.configured_repositories(), jar_download.local_repository()
+    return jar_download.fetch_jars(jars, folder, repositories, on_progress, local)
 
 
-def prepare(data_dir: Path, port: int, on_progress: jar_download.OnProgress = jar_download.silent) -> list[str]:
+def prepare(data_dir: Path, port: int, on_progress: OnProgress = silent) -> list[str]:
     """Fetches Kafka, writes its configuration, formats a new directory; returns the broker's command line."""
     jars = fetch_kafka(on_progress)
     files = KafkaFiles(data_dir.absolute())
@@ -99,12 +110,13 @@ def running_kafka(data_dir: Path, port: int | None = None) -> Iterator[str]:
     """Runs a broker in `data_dir` (on a free port unless one is given) and yields its address `host:port`."""
     chosen = port or free_port()
     files = KafkaFiles(data_dir.absolute())
-    process = launch(prepare(data_dir, chosen), files.output)
-    try:
-        wait_until_ready(process, lambda: broker_answers(chosen), "Kafka", files.log_folder / "kafka.log")
-        yield f"{LOOPBACK}:{chosen}"
-    finally:
-        stop(process)
+    with directory_lock.hold(files.lock, f"The Kafka directory {data_dir}"):
+        process = launch(prepare(data_dir, chosen), files.output)
+        try:
+            wait_until_ready(process, lambda: broker_answers(chosen), "Kafka", files.log)
+            yield f"{LOOPBACK}:{chosen}"
+        finally:
+            stop(process)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -112,11 +124,14 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--data-dir", type=Path, required=True)
     parser.add_argument("--port", type=int, default=9092)
     chosen = parser.parse_args(arguments)
+    lock = KafkaFiles(chosen.data_dir.absolute()).lock
     try:
-        command = prepare(chosen.data_dir, chosen.port)
+        with directory_lock.hold(lock, f"The Kafka directory {chosen.data_dir}", through_exec=True):
+            require_free_port(chosen.port, "--port", "Kafka")
+            command = prepare(chosen.data_dir, chosen.port)
+            os.execv(command[0], command)
     except EmbeddedStackError as failure:
         sys.exit(str(failure))
-    os.execv(command[0], command)
 
 
 if __name__ == "__main__":

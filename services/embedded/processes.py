@@ -25,6 +25,9 @@ def require_free_port(port: int, flag: str, what: str) -> None:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((LOOPBACK, port))
+            # Where one may bind beside a program that listens on all addresses, only asking tells.
+            if answers(port):
+                raise OSError("something answers")
         except OSError as refused:
             raise PortTaken(
                 f"Port {port}, where {what} should listen, is taken by another program: stop it, or choose another port with {flag}."
