@@ -1,0 +1,77 @@
+"""Runs the projections stage in the foreground."""
+
+import asyncio
+import logging
+
+import uvloop
+
+from services.projections.migrating import migrate
+from services.projections.routing import TOPICS
+from services.projections.sink import STAGE, WarehouseSink
+from services.runtime.logging import configure_logging
+from services.runtime.metrics import serve_metrics
+from services.runtime.settings import Settings
+from services.runtime.stage_process import kafka_connection
+from services.runtime.stream import BatchApp, build
+from services.runtime.stream import run as run_stream
+from services.runtime.warehouse import Warehouse, WarehouseAway
+
+__all__ = ["migrate", "run"]
+METRICS_PORT = 9103
+LEAST_LINGER_MS = 250
+"""ClickHouse wants few and large inserts: a batch is 5 to 15 of them, and merges follow. Four a second is seen within half a second."""
+LONGEST_WAIT_SECONDS = 5.0
+log = logging.getLogger(__name__)
+
+
+async def run(settings: Settings) -> int:
+    """Until SIGTERM or SIGINT; the exit code. Reads all that was published, and writes ClickHouse.
+
+    Waits for ClickHouse, and applies missing migrations first. OSError where the metrics port is taken.
+    """
+    for name in await _migrated(settings):
+        log.info("applied migration %s", name)
+    sink = WarehouseSink(Warehouse(settings.clickhouse.address), settings.clickhouse.database)
+    app = build(
+        kafka_connection(settings.kafka),
+        f"rapport-{STAGE}",
+        TOPICS,
+        sink,
+        stage=STAGE,
+        max_records=settings.stage.max_records,
+        linger_ms=max(settings.stage.linger_ms, LEAST_LINGER_MS),
+    )
+    _, stop = serve_metrics(settings.stage.metrics_port or METRICS_PORT, lambda: problem_of(app))
+    try:
+        return await run_stream(app)
+    finally:
+        stop()
+        sink.close()
+
+
+def problem_of(app: BatchApp) -> str | None:
+    """What is wrong, in words; None: nothing."""
+    return "the stream crashed" if app.crashed else app.joiner.problem()
+
+
+async def _migrated(settings: Settings) -> list[str]:
+    """Waits as long as ClickHouse is away."""
+    pause = 0.1
+    while True:
+        try:
+            return await asyncio.to_thread(migrate, settings)
+        except WarehouseAway as away:
+            log.warning("waiting for ClickHouse: %s", away)
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LONGEST_WAIT_SECONDS)
+
+
+def main() -> int:
+    """``python -m services.projections.app``, configured by RAPPORT_* variables."""
+    settings = Settings()
+    configure_logging(settings.log.level, settings.log.format == "json")
+    return uvloop.run(run(settings))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,60 @@
+"""Batches of messages into ClickHouse, exactly: rows first, then how far the topics have been read.
+
+Whatever happens in between, the same messages are read again and give rows with the same keys, of which every view shows
+one. So neither a lost answer, nor a crash, nor a second worker on the same partition changes a number.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from services.projections.batch_rows import BatchRows, rows_of_batch
+from services.projections.migrating import store_of
+from services.projections.writer import write, write_positions
+from services.runtime import metrics
+from services.runtime.batches import TP, Batch
+from services.runtime.warehouse import Warehouse
+
+STAGE = "projections"
+T = TypeVar("T")
+
+
+class WarehouseSink:
+    """A ``runtime.stream`` Sink. All of ClickHouse is talked to from one thread of its own, so the loop never waits."""
+
+    def __init__(self, warehouse: Warehouse, database: str) -> None:
+        self._warehouse, self._store = warehouse, store_of(database)
+        self._thread = ThreadPoolExecutor(1, "warehouse")
+
+    async def positions(self, tps: Iterable[TP]) -> Mapping[TP, int]:
+        wanted = set(tps)
+        found = await self._in_thread(self._stored_positions)
+        return {tp: next for tp, next in found.items() if tp in wanted}
+
+    async def apply(self, batches: Sequence[Batch]) -> None:
+        """Raises WarehouseAway or WarehouseRefused: nothing is lost, call it again."""
+        started = time.perf_counter()
+        applied = await self._in_thread(lambda: self._apply(batches))
+        metrics.BATCH_SECONDS.labels(STAGE).observe(time.perf_counter() - started)
+        for (outcome, reason), count in applied.outcomes.items():
+            metrics.MESSAGES.labels(STAGE, outcome, reason).inc(count)
+
+    def close(self) -> None:
+        """Waits for a running call."""
+        self._thread.shutdown()
+        self._warehouse.close()
+
+    async def _in_thread(self, call: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, call)
+
+    def _apply(self, batches: Sequence[Batch]) -> BatchRows:
+        applied = rows_of_batch(record for batch in batches for record in batch.records)
+        write(self._warehouse, self._store, applied.rows)
+        write_positions(self._warehouse, self._store, batches)
+        return applied
+
+    def _stored_positions(self) -> dict[TP, int]:
+        query = f"SELECT topic, partition, max(next) FROM {self._store}.positions GROUP BY topic, partition"
+        return {TP(topic, partition): next for topic, partition, next in self._warehouse.select(query)}

@@ -1,0 +1,46 @@
+"""What was given back: one row a refund."""
+
+from services.projections.currencies import divisor
+from services.projections.messages import Refund, TouchpointApplied, micros
+from services.projections.table import Row, Table
+
+TABLE = Table(
+    "refunds",
+    (
+        "event_id",
+        "refund_id",
+        "order_id",
+        "occurred_at",
+        "source",
+        "reason",
+        "currency",
+        "divisor",
+        "amount_minor",
+        "anchor",
+        "customer_at",
+        "id",
+    ),
+)
+
+
+def to_rows(id: int, event: TouchpointApplied, payload: Refund) -> list[Row]:
+    """A refund that names no amount gives back the sum of its lines."""
+    amount = payload.amount_minor
+    if amount is None:
+        amount = sum(line.amount_minor for line in payload.lines)
+    return [
+        (
+            event.touchpoint.event_id,
+            payload.refund_id,
+            payload.order_id,
+            micros(event.touchpoint.occurred_at),
+            event.touchpoint.source,
+            payload.reason or "",
+            payload.currency,
+            divisor(payload.currency),
+            amount,
+            event.anchor,
+            event.customer_id,
+            id,
+        )
+    ]
