@@ -131,24 +131,15 @@ class ProfileStage:
         return list(first.values())
 
     def _same(self, one: Arrival, stored: bytes | None, first: Arrival | None) -> bool:
+        """Whether the repeat says what was said before: by digest, else whatever the spelling of its JSON."""
         digest = content_digest(one.touchpoint)
         if stored is None:
-            return first is not None and (digest == content_digest(first.touchpoint) or _said(one.touchpoint) == _said(first.touchpoint))
+            return first is not None and (digest == content_digest(first.touchpoint) or _said(one) == _said(first))
         if digest.to_bytes(8, "big") == stored[:8]:
             return True
         customer, sequence = UUID(bytes=stored[8:24]), int.from_bytes(stored[24:], "big")
         event = next(event for event in self._store.events_of(customer) if event.version == sequence)
-        return self._said_before(msgspec.json.decode(event.state)["touchpoint"]) == self._said_now(one)
-
-    def _said_before(self, applied: dict[str, Any]) -> list[Any]:
-        """What a stored touchpoint said, identifiers in their normal form."""
-        moment = applied["original_timestamp"] or applied["occurred_at"]
-        identifiers = sorted((one["type"], one["value"]) for one in applied["identifiers"])
-        return [applied["type"], applied["version"], moment, applied["source"], identifiers, applied["payload"]]
-
-    def _said_now(self, one: Arrival) -> list[Any]:
-        kind, version, moment, source, _, payload = _said(one.touchpoint)
-        return [kind, version, moment, source, sorted((name.type, name.value) for name in one.names), payload]
+        return _said_before(msgspec.json.decode(event.state)["touchpoint"]) == _said(one)
 
     # ---- deciding
 
@@ -234,12 +225,19 @@ class ProfileStage:
         return self._now_micros
 
 
-def _said(touchpoint: Any) -> list[Any]:
-    """What the channel said, whatever its spelling in JSON."""
+def _said(one: Arrival) -> list[Any]:
+    """What a channel said, whatever its spelling: identifiers in their normal form, the payload as values."""
+    touchpoint = one.touchpoint
     moment = touchpoint.original_timestamp or touchpoint.occurred_at
-    identifiers = [(one.type, one.value) for one in touchpoint.identifiers]
-    payload = msgspec.json.decode(touchpoint.payload)
-    return [touchpoint.type, touchpoint.version, moment, touchpoint.source, identifiers, payload]
+    identifiers = sorted((name.type, name.value) for name in one.names)
+    return [touchpoint.type, touchpoint.version, moment, touchpoint.source, identifiers, msgspec.json.decode(touchpoint.payload)]
+
+
+def _said_before(applied: dict[str, Any]) -> list[Any]:
+    """The same of a touchpoint as it was published."""
+    moment = applied["original_timestamp"] or applied["occurred_at"]
+    identifiers = sorted((one["type"], one["value"]) for one in applied["identifiers"])
+    return [applied["type"], applied["version"], moment, applied["source"], identifiers, applied["payload"]]
 
 
 def _key_of(one: LinkedSet, customer_id: str) -> str:

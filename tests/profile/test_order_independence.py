@@ -1,55 +1,14 @@
 """State is a function of the set of facts, never of the order in which they arrived."""
 
-import json
 from collections import Counter
 from typing import Any
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from services.profile.identifiers import IdentityPolicy
-from services.profile.lifecycle import LifecyclePolicy
-from services.profile.stage import KINDS, ProfileStage
-from services.runtime.clock import SetClock
-from services.runtime.event_store_memory import MemoryEventStore
 from tests.profile import reference
-from tests.profile.touchpoints import HOUR, NOON, logs, records
-
-POLICY = IdentityPolicy(limits={"customer_id": 1, "email": 2}, partner_limit=2)
-NOW = (NOON + 300 * 24 * HOUR) // 1000
-
-
-class Run:
-    """A stage over a store in memory, fed batch by batch."""
-
-    def __init__(self, remember: int = 1000) -> None:
-        self.store = MemoryEventStore(kinds=KINDS)
-        self.clock = SetClock(NOW)
-        self.stage = ProfileStage(self.store, POLICY, LifecyclePolicy(), self.clock, remember)
-        self.offset = 0
-        self.outcomes: Counter[tuple[str, str]] = Counter()
-
-    def feed(self, batch: list[dict[str, Any]]) -> None:
-        transaction = self.stage.decide(records(*batch, start=self.offset))
-        self.offset += len(batch)
-        self.outcomes += transaction.outcomes
-        self.store.commit(transaction)
-
-    def tick(self, now_ms: int) -> None:
-        self.clock.set(now_ms)
-        while (transaction := self.stage.tick(now_ms)) is not None:
-            self.store.commit(transaction)
-
-    def profiles(self) -> dict[str, dict[str, Any]]:
-        """Every snapshot, read by a stage that remembers nothing; without what names this run's own history."""
-        self.stage.forget()
-        originators = [one for one in self.store.originators_after(0) if self.store.rows("customers", [str(one)])]
-        found = [json.loads(message.value or b"") for message in self.stage.snapshots(originators)]
-        return {one["customer_id"]: {k: v for k, v in one.items() if k != "sequence"} for one in found}
-
-    def living(self) -> dict[str, dict[str, Any]]:
-        return {id: profile for id, profile in self.profiles().items() if profile["merged_into"] is None and profile["identifiers"]}
+from tests.profile.stage_run import NOW, POLICY, Run
+from tests.profile.touchpoints import logs
 
 
 def cut(log: list[Any], sizes: list[int]) -> list[list[Any]]:
@@ -74,9 +33,9 @@ def two_orders(draw: st.DrawFn) -> tuple[list[Any], list[list[Any]], int]:
 def test_any_order_batching_and_repetition_gives_the_same_customers(orders: tuple[list[Any], list[list[Any]], int]) -> None:
     log, batches, remember = orders
     straight, shuffled = Run(), Run(remember)
-    straight.feed(log)
+    straight.feed(*log)
     for batch in batches:
-        shuffled.feed(batch)
+        shuffled.feed(*batch)
     repeats = sum(map(len, batches)) - len(log)
     assert shuffled.outcomes["duplicate", ""] == repeats
     assert shuffled.living() == straight.living()
@@ -88,7 +47,7 @@ def test_customers_equal_the_plain_fold_of_the_log_in_fact_order(orders: tuple[l
     log, batches, remember = orders
     run = Run(remember)
     for batch in batches:
-        run.feed(batch)
+        run.feed(*batch)
     expected = reference.customers(POLICY, log)
     found = {id: {f"{one['type']}:{one['value']}" for one in profile["identifiers"]} for id, profile in run.living().items()}
     assert found == {id: identifiers for id, (identifiers, _) in expected.items()}
@@ -102,14 +61,13 @@ def test_whoever_follows_the_published_events_knows_who_holds_what(orders: tuple
     log, batches, remember = orders
     run = Run(remember)
     for batch in batches:
-        run.feed(batch)
+        run.feed(*batch)
     holders: dict[str, str] = {}
     anchors: dict[str, str] = {}
     sequences: Counter[str] = Counter()
-    for recorded in run.store.events_after(0, 10_000):
-        event = json.loads(recorded.state)
+    for event in run.events():
         sequences[event["customer_id"]] += 1
-        assert event["sequence"] == recorded.version == sequences[event["customer_id"]]
+        assert event["sequence"] == sequences[event["customer_id"]]
         if event["event"] == "touchpoint_applied":
             anchors[event["touchpoint"]["event_id"]] = event["anchor"]
         for identifier in [*event.get("joined", []), *(event.get("identifiers", []) if event["event"] != "identifiers_left" else [])]:
@@ -122,39 +80,17 @@ def test_whoever_follows_the_published_events_knows_who_holds_what(orders: tuple
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(two_orders(), st.integers(0, 400))
-def test_what_time_alone_changes_does_not_depend_on_when_it_was_looked_at(orders: tuple[list[Any], list[list[Any]], int], days: int) -> None:
+def test_what_time_alone_changes_does_not_depend_on_when_it_was_looked_at(
+    orders: tuple[list[Any], list[list[Any]], int], days: int
+) -> None:
     log, batches, _ = orders
     later = NOW + days * 24 * 3_600_000
     often, once = Run(), Run()
     for batch in batches:
-        often.feed(batch)
+        often.feed(*batch)
         often.tick(often.clock.now_ms() + days * 3_600_000)
     often.tick(max(later, often.clock.now_ms()))
     once.clock.set(often.clock.now_ms())
-    once.feed(log)
+    once.feed(*log)
     without_time = [{k: v for k, v in profile.items() if k != "as_of"} for profile in often.living().values()]
     assert without_time == [{k: v for k, v in once.living()[profile["customer_id"]].items() if k != "as_of"} for profile in without_time]
-
-
-def test_the_same_event_id_with_other_content_is_quarantined_and_the_first_stays() -> None:
-    from tests.profile.touchpoints import touchpoint
-
-    run = Run()
-    run.feed([touchpoint("e1", "customer_id:1", type="purchase", order_id="o", total_minor=5, currency="EUR")])
-    run.feed([touchpoint("e1", "customer_id:1", type="purchase", order_id="o", total_minor=6, currency="EUR")])
-    assert run.outcomes == {("applied", ""): 1, ("quarantined", "conflicting_duplicate"): 1}
-    (profile,) = run.living().values()
-    assert profile["spend"]["EUR"]["gross_minor"] == 5
-
-
-@pytest.mark.parametrize("spelling", [lambda text: text.replace('": ', '":'), lambda text: text.replace("u@example.org", "U@Example.ORG")])
-def test_a_repeat_spelled_otherwise_is_a_duplicate(spelling: Any) -> None:
-    from tests.profile.touchpoints import Record, touchpoint
-
-    run = Run()
-    text = json.dumps(touchpoint("e1", "email:u@example.org", name="x", properties={"a": 1}))
-    for offset, value in enumerate((text, spelling(text))):
-        transaction = run.stage.decide([Record(value.encode(), offset)])
-        run.outcomes += transaction.outcomes
-        run.store.commit(transaction)
-    assert run.outcomes == {("applied", ""): 1, ("duplicate", ""): 1}

@@ -25,7 +25,9 @@ class Record:
     timestamp: int = (NOON + 400 * 24 * HOUR) // 1000
 
 
-def touchpoint(event_id: str, *identifiers: str, hour: float = 0, type: str = "custom", source: str = "web", **payload: Any) -> dict[str, Any]:
+def touchpoint(
+    event_id: str, *identifiers: str, hour: float = 0, type: str = "custom", source: str = "web", **payload: Any
+) -> dict[str, Any]:
     """A touchpoint ``hour`` hours after noon. Identifiers are written ``type:value``."""
     return {
         "event_id": event_id,
@@ -52,20 +54,33 @@ IDENTIFIERS = [
 
 _payloads = st.one_of(
     st.builds(
-        lambda n, c, sku: ("purchase", {"order_id": f"o{n}", "total_minor": n, "currency": c, "lines": [{"sku": sku, "category": "x", "quantity": n % 3 + 1}]}),
+        lambda n, c, sku: (
+            "purchase",
+            {"order_id": f"o{n}", "total_minor": n, "currency": c, "lines": [{"sku": sku, "category": "x", "quantity": n % 3 + 1}]},
+        ),
         st.integers(0, 500),
         st.sampled_from(["EUR", "USD"]),
         st.sampled_from("abc"),
     ),
     st.builds(
-        lambda n, r: ("refund", {"order_id": f"o{n}", "refund_id": f"r{r}", "amount_minor": n, "currency": "EUR"}), st.integers(0, 9), st.integers(0, 3)
+        lambda n, r: ("refund", {"order_id": f"o{n}", "refund_id": f"r{r}", "amount_minor": n, "currency": "EUR"}),
+        st.integers(0, 9),
+        st.integers(0, 3),
     ),
     st.builds(lambda name, value: ("identify", {"traits": {name: value}}), st.sampled_from("pq"), st.one_of(st.none(), st.integers(0, 3))),
-    st.builds(lambda c, d: ("chat", {"conversation_id": f"c{c}", "direction": d}), st.integers(0, 1), st.sampled_from(["inbound", "outbound"])),
     st.builds(
-        lambda c, step: ("case", {"case_id": f"k{c}", "step": step}), st.integers(0, 1), st.sampled_from(["received", "answered", "archived", "reopened"])
+        lambda c, d: ("chat", {"conversation_id": f"c{c}", "direction": d}), st.integers(0, 1), st.sampled_from(["inbound", "outbound"])
     ),
-    st.builds(lambda s, e: ("survey", {"kind": "csat", "score": s, "scale": 5, "expected": e}), st.integers(0, 5), st.one_of(st.none(), st.integers(1, 5))),
+    st.builds(
+        lambda c, step: ("case", {"case_id": f"k{c}", "step": step}),
+        st.integers(0, 1),
+        st.sampled_from(["received", "answered", "archived", "reopened"]),
+    ),
+    st.builds(
+        lambda s, e: ("survey", {"kind": "csat", "score": s, "scale": 5, "expected": e}),
+        st.integers(0, 5),
+        st.one_of(st.none(), st.integers(1, 5)),
+    ),
     st.builds(lambda s: ("call", {"direction": "inbound", "outcome": "answered", "sentiment": s / 10}), st.integers(-10, 10)),
     st.builds(lambda g: ("consent", {"purpose": "news", "channel": "email", "granted": g}), st.booleans()),
     st.builds(lambda t: ("need", {"category": "x", "text": t}), st.sampled_from("mn")),

@@ -1,0 +1,179 @@
+"""What one batch of touchpoints becomes."""
+
+import json
+from typing import Any
+
+import pytest
+
+from schemas.compiled import struct_of
+from schemas.profile_events import PROFILE_EVENTS, Profile
+from schemas.quarantine import Quarantined
+from services.profile.identifiers import IdentityPolicy, derived_id
+from tests.profile.stage_run import DAY, NOW, Run
+from tests.profile.touchpoints import NOON, Record, touchpoint
+
+
+def purchase(event_id: str, *identifiers: str, hour: float = 0, total: int = 1000, **more: Any) -> dict[str, Any]:
+    payload = {"order_id": f"o-{event_id}", "total_minor": total, "currency": "EUR", **more}
+    return touchpoint(event_id, *identifiers, hour=hour, type="purchase", source="shop", **payload)
+
+
+def test_two_channels_that_never_met_are_two_customers() -> None:
+    run = Run()
+    run.feed(touchpoint("e1", "customer_id:1"), touchpoint("e2", "email:a@example.org"))
+    assert {profile["touchpoints"] for profile in run.living().values()} == {1}
+    assert len(run.living()) == 2
+
+
+def test_a_touchpoint_that_carries_both_makes_them_one_and_says_so() -> None:
+    run = Run()
+    run.feed(purchase("e1", "customer_id:1", hour=1), touchpoint("e2", "email:a@example.org", hour=2))
+    run.feed(touchpoint("e3", "customer_id:1", "email:A@Example.org", hour=3))
+    assert run.only()["touchpoints"] == 3
+    assert run.only()["emails"] == ["a@example.org"]
+    (merged,), (into,) = run.events("customers_merged"), run.events("customer_merged_into")
+    assert (merged["merged"], into["survivor"], merged["cause"]) == (into["customer_id"], merged["customer_id"], "e3")
+    assert run.profiles()[merged["merged"]]["merged_into"] == merged["customer_id"]
+
+
+def test_the_survivor_is_who_was_seen_first_whatever_arrived_first() -> None:
+    run = Run()
+    run.feed(touchpoint("e2", "customer_id:1", "email:a@example.org", hour=5))
+    run.feed(touchpoint("e1", "email:a@example.org", hour=1))
+    assert run.only()["customer_id"] == derived_id("email:a@example.org", b"rapport")
+    assert [event["merged"] for event in run.events("customers_merged")] == [derived_id("customer_id:1", b"rapport")]
+
+
+def test_a_link_that_would_give_one_customer_two_customer_ids_is_refused_and_shown_to_a_person() -> None:
+    run = Run()
+    run.feed(touchpoint("e1", "customer_id:1", "email:a@example.org", hour=1))
+    run.feed(touchpoint("e2", "customer_id:2", "email:a@example.org", hour=2))
+    assert len(run.living()) == 2
+    (refusal,) = run.events("link_refused")
+    assert (refusal["anchor"]["value"], refusal["refused"]["value"], refusal["reason"]) == ("2", "a@example.org", "limit:customer_id")
+
+
+def test_a_late_fact_turns_a_refusal_round_and_identifiers_move() -> None:
+    run = Run()
+    run.feed(touchpoint("e2", "customer_id:2", "email:a@example.org", hour=2), touchpoint("e3", "email:a@example.org", hour=3))
+    run.feed(touchpoint("e1", "customer_id:1", "email:a@example.org", hour=1))
+    holders = {id["value"]: profile["identifiers"] for profile in run.living().values() for id in profile["identifiers"]}
+    assert {one["value"] for one in holders["1"]} == {"1", "a@example.org"}
+    assert {one["value"] for one in holders["2"]} == {"2"}
+
+
+def test_a_number_shared_by_too_many_identifies_nobody_any_more() -> None:
+    run = Run(policy=IdentityPolicy(limits={"customer_id": 1}, partner_limit=2))
+    office = "phone:+12025550100"
+    run.feed(*(touchpoint(f"e{n}", f"customer_id:{n}", office, hour=n) for n in range(3)))
+    assert sorted(len(profile["identifiers"]) for profile in run.living().values()) == [1, 1, 1, 1]
+    assert {event["reason"] for event in run.events("link_refused")} >= {"shared"}
+
+
+def test_a_blocked_value_does_not_link_and_alone_is_quarantined() -> None:
+    run = Run(policy=IdentityPolicy(blocked=frozenset(["test@test.com"])))
+    run.feed(touchpoint("e1", "customer_id:1", "email:test@test.com"), touchpoint("e2", "customer_id:2", "email:TEST@test.com"))
+    run.feed(touchpoint("e3", "email:test@test.com"))
+    assert len(run.living()) == 2
+    assert run.outcomes["quarantined", "no_usable_identifier"] == 1
+
+
+def test_the_same_event_id_with_other_content_is_quarantined_and_the_first_stays() -> None:
+    run = Run()
+    run.feed(purchase("e1", "customer_id:1", total=5))
+    run.feed(purchase("e1", "customer_id:1", total=6), purchase("e1", "customer_id:1", total=5))
+    assert run.outcomes == {("applied", ""): 1, ("quarantined", "conflicting_duplicate"): 1, ("duplicate", ""): 1}
+    assert run.only()["spend"]["EUR"]["gross_minor"] == 5
+
+
+@pytest.mark.parametrize("respelled", [lambda text: text.replace('": ', '":'), lambda text: text.replace("u@example.org", "U@Example.ORG")])
+@pytest.mark.parametrize("batches", [1, 2])
+def test_a_repeat_spelled_otherwise_is_a_duplicate(respelled: Any, batches: int) -> None:
+    run = Run()
+    text = json.dumps(touchpoint("e1", "email:u@example.org", name="x", properties={"a": 1}))
+    both = [Record(text.encode(), 0), Record(respelled(text).encode(), 1)]
+    for batch in [both] if batches == 1 else [[one] for one in both]:
+        run.feed_records(batch)
+    assert run.outcomes == {("applied", ""): 1, ("duplicate", ""): 1}
+
+
+BAD = {
+    "not_json": [b"", b"{", b'{"event_id": NaN}'],
+    "not_utf8": [b'{"event_id": "\xff"}'],
+    "nul_character": [json.dumps(touchpoint("a\0b", "customer_id:1")).encode()],
+    "too_deep": [json.dumps(touchpoint("e", "customer_id:1")).encode().replace(b'"seen"', b"[" * 10_000 + b"]" * 10_000)],
+    "too_large": [json.dumps(touchpoint("e", "customer_id:1", name="x" * 300_000)).encode()],
+    "unknown_type": [json.dumps(touchpoint("e", "customer_id:1", type="telepathy")).encode()],
+    "unknown_version": [json.dumps(touchpoint("e", "customer_id:1") | {"version": 9}).encode()],
+    "time_out_of_range": [
+        json.dumps(touchpoint("e", "customer_id:1") | {"occurred_at": at}).encode()
+        for at in ("9999-12-31T23:59:59Z", "1969-12-31T23:59:59Z")
+    ],
+    "invalid": [
+        b"[]",
+        b"17",
+        json.dumps(purchase("e", "customer_id:1", total=-5)).encode(),
+        json.dumps(purchase("e", "customer_id:1", total=10**30)).encode(),
+        json.dumps(purchase("e", "customer_id:1", currency="euro")).encode(),
+        json.dumps(touchpoint("e") | {"identifiers": []}).encode(),
+        json.dumps(touchpoint("e", "customer_id:1") | {"occurred_at": "yesterday"}).encode(),
+        json.dumps(touchpoint("e", "customer_id:1") | {"surprise": 1}).encode(),
+    ],
+}
+
+
+@pytest.mark.parametrize(("reason", "value"), [(reason, value) for reason, values in BAD.items() for value in values])
+def test_bad_input_is_set_aside_with_its_place_and_reason_and_nobody_waits_behind_it(reason: str, value: bytes) -> None:
+    run = Run()
+    good = json.dumps(touchpoint("good", "customer_id:7")).encode()
+    run.feed_records([Record(value, 41, partition=3), Record(good, 42, partition=3)])
+    assert run.outcomes == {("quarantined", reason): 1, ("applied", ""): 1}
+    (message,) = run.events("quarantined")
+    assert (message["topic"], message["partition"], message["offset"], message["reason"]) == ("touchpoints", 3, 41, reason)
+    assert message["detail"]
+    message.pop("event")
+    Quarantined.model_validate_json(json.dumps(message))
+
+
+def test_everything_published_is_as_its_schema_says() -> None:
+    run = Run()
+    run.feed(purchase("e1", "customer_id:1", hour=1), touchpoint("e2", "email:a@example.org", hour=2))
+    run.feed(
+        touchpoint("e3", "customer_id:1", "email:a@example.org", hour=3), touchpoint("e4", "customer_id:2", "email:a@example.org", hour=4)
+    )
+    run.feed(touchpoint("e0", "customer_id:2", "email:a@example.org", hour=0))
+    seen = set()
+    for recorded in run.store.events_after(0, 1000):
+        PROFILE_EVENTS[recorded.type].model_validate_json(recorded.state)
+        seen.add(recorded.type)
+    assert seen == set(PROFILE_EVENTS)
+    for message in run.stage.snapshots(run.store.originators_after(0)):
+        Profile.model_validate_json(message.value or b"")
+        assert struct_of(Profile)
+
+
+def test_a_customer_is_new_then_active_then_at_risk_then_lost_by_time_alone() -> None:
+    run = Run(now_ms=NOON // 1000)
+    run.feed(purchase("e1", "customer_id:1", hour=-1))
+    days = [0, 31, 91, 181]
+    for day in days:
+        run.tick((NOON + day * DAY) // 1000)
+    assert [event["after"] for event in run.events("lifecycle_changed")] == ["new", "active", "at_risk", "lost"]
+    assert [event["cause"] for event in run.events("lifecycle_changed")] == ["e1", "clock", "clock", "clock"]
+    run.feed(purchase("e2", "customer_id:1", hour=181 * 24))
+    assert run.only()["lifecycle"] == "won_back"
+
+
+def test_a_clock_set_back_brings_nobody_back() -> None:
+    run = Run(now_ms=NOON // 1000)
+    run.feed(purchase("e1", "customer_id:1", hour=-1))
+    run.tick((NOON + 200 * DAY) // 1000)
+    run.clock.set(NOON // 1000)
+    run.feed(touchpoint("e2", "customer_id:1"), purchase("e3", "customer_id:1", hour=-2))
+    assert run.only()["lifecycle"] == "lost"
+
+
+def test_a_touchpoint_from_the_future_beyond_a_day_waits_in_quarantine() -> None:
+    run = Run(now_ms=NOW)
+    run.feed(touchpoint("e1", "customer_id:1", hour=402 * 24))
+    assert run.outcomes == {("quarantined", "time_out_of_range"): 1}
