@@ -27,8 +27,9 @@ def picture(board: Board) -> RenderableType:
         share = f"{board.done / 1e6:.0f} of {board.total / 1e6:.0f} MB"
         return Group(Text(f"{board.note} ({share})"), ProgressBar(total=board.total, completed=board.done, width=60))
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for heading in ("", "state", "since", "pid", "restarts", "where"):
+    for heading in ("", "state", "since", "restarts"):
         table.add_column(heading, no_wrap=True)
+    table.add_column("where", overflow="fold")
     for line in board.lines:
         table.add_row(*_cells(line))
     troubles = [Text(f"{line.name}: {line.note} (log: {line.log})", "yellow") for line in board.lines if line.note]
@@ -40,7 +41,6 @@ def _cells(line: Line) -> tuple[Text | str, ...]:
         line.name,
         Text(line.state, COLOURS[line.state]),
         ago(line.since),
-        str(line.pid or ""),
         str(line.restarts or ""),
         line.address,
     )

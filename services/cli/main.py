@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from services.cli import service_commands, stack_commands
+from services.cli import config_command, doctor_command, emit_command, keys_commands, service_commands, sql_command, stack_commands
 from services.cli.errors import CommandFailed, explained
 
 EPILOG = """
@@ -39,8 +39,8 @@ def root(
     """Options of every command."""
 
 
-stack_commands.add_to(app)
-service_commands.add_to(app)
+for commands in (stack_commands, emit_command, sql_command, doctor_command, config_command, keys_commands, service_commands):
+    commands.add_to(app)
 
 
 def main() -> None:

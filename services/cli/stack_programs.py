@@ -6,17 +6,18 @@ from pathlib import Path
 from typing import Any
 
 from services.cli.programs import Health, Program
-from services.embedded import clickhouse, kafka
 from services.embedded.errors import PortTaken
-from services.embedded.jar_download import OnProgress
-from services.embedded.kafka_readiness import broker_answers
 from services.embedded.processes import LOOPBACK, free_port, require_free_port
+from services.embedded.progress import OnProgress
+from services.embedded.stack import Component, EmbeddedStack
 from services.runtime.configuration import environment_with
 from services.runtime.http_requests import get
 from services.runtime.settings import Settings
 
 METRICS_PORTS = {"profile": 9101, "loyalty": 9102, "projections": 9103}
-SERVICES_STOP, CLICKHOUSE_STOPS, KAFKA_STOPS = 1, 2, 3
+SERVICES_STOP = 1
+ENGINES = {"clickhouse": (2, 15.0), "kafka": (3, 20.0)}
+"""When each engine is stopped, after the services, and the seconds it has for it."""
 
 
 def ports_in_use(settings: Settings) -> dict[str, Any]:
@@ -44,37 +45,33 @@ def programs(settings: Settings, arguments: Mapping[str, Any]) -> list[Program]:
 
 
 def _engines(settings: Settings) -> list[Program]:
-    found = []
-    logs = settings.data_dir / "logs"
-    if settings.kafka.bootstrap is None:
-        found.append(_kafka(settings, logs))
-    if settings.clickhouse.url is None:
-        found.append(_clickhouse(settings, logs))
-    return found
+    """The embedded ones that no configured address replaces."""
+    return [
+        _engine(component, *ENGINES[component.name], settings)
+        for component in embedded(settings).components()
+        if _wanted(settings, component)
+    ]
 
 
-def _kafka(settings: Settings, logs: Path) -> Program:
-    port = settings.kafka.port
+def _wanted(settings: Settings, component: Component) -> bool:
+    configured = {"kafka": settings.kafka.bootstrap, "clickhouse": settings.clickhouse.url}
+    return configured[component.name] is None
+
+
+def _engine(component: Component, stop_turn: int, stop_within: float, settings: Settings) -> Program:
+    addresses = {
+        "kafka": f"{LOOPBACK}:{settings.kafka.port}",
+        "clickhouse": f"{LOOPBACK}:{settings.clickhouse.port} http://{LOOPBACK}:{settings.clickhouse.http_port}",
+    }
     return Program(
-        "kafka",
-        [sys.executable, "-P", "-m", "services.embedded.kafka", "--data-dir", str(settings.data_dir), "--port", str(port)],
-        logs / "kafka.out",
-        lambda: None if broker_answers(port) else "does not answer",
-        address=f"{LOOPBACK}:{port}",
-        stop_turn=KAFKA_STOPS,
-        stop_within=20,
-    )
-
-
-def _clickhouse(settings: Settings, logs: Path) -> Program:
-    tcp, http = settings.clickhouse.port, settings.clickhouse.http_port
-    return Program(
-        "clickhouse",
-        clickhouse.server_command(settings.data_dir, tcp, http),
-        logs / "clickhouse.log",
-        lambda: None if clickhouse.server_answers(tcp, http) else "does not answer",
-        address=f"{LOOPBACK}:{tcp} http://{LOOPBACK}:{http}",
-        stop_turn=CLICKHOUSE_STOPS,
+        component.name,
+        list(component.argv),
+        component.log_path,
+        lambda: None if component.ready() else "does not answer",
+        address=addresses[component.name],
+        stop_turn=stop_turn,
+        stop_within=stop_within,
+        environment=component.env,
     )
 
 
@@ -147,7 +144,11 @@ def _well(url: str) -> Health:
     return look
 
 
-def fetch_engines(settings: Settings, on_progress: OnProgress) -> None:
+def prepare_engines(settings: Settings, on_progress: OnProgress) -> None:
     """Fetches what the engines are made of, once; later calls only check. Raises EmbeddedStackError."""
     if settings.kafka.bootstrap is None:
-        kafka.fetch_kafka(on_progress)
+        embedded(settings).prepare(on_progress)
+
+
+def embedded(settings: Settings) -> EmbeddedStack:
+    return EmbeddedStack(settings.data_dir, settings.kafka.port, settings.clickhouse.port, settings.clickhouse.http_port)

@@ -55,11 +55,13 @@ def look(board: Board) -> dict[str, tuple[float, Measured]]:
 def table(board: Board, before: Mapping[str, tuple[float, Measured]], now: Mapping[str, tuple[float, Measured]]) -> RenderableType:
     """The board, and under it what goes through each service."""
     flow = Table(box=None, pad_edge=False, header_style="dim")
-    for heading in ("", "events/s", "taken in", "waiting", "by partition"):
-        flow.add_column(heading)
+    for heading in ("", "events/s", "waiting"):
+        flow.add_column(heading, no_wrap=True)
+    flow.add_column("taken in")
+    flow.add_column("waiting by partition")
     for name, (at, measured) in now.items():
         rate = per_second(before.get(name), (at, measured))
-        flow.add_row(name, f"{rate:,.0f}", _outcomes(measured), f"{sum(measured.lag.values()):,}", _partitions(measured))
+        flow.add_row(name, f"{rate:,.0f}", f"{sum(measured.lag.values()):,}", _outcomes(measured), _partitions(measured))
     state = Text("all well", "green") if is_well(board) else Text(f"not all well ({board.phase})", "yellow")
     return Group(state, Text(), picture(board), Text(), flow)
 
@@ -76,8 +78,8 @@ def _outcomes(measured: Measured) -> str:
 
 
 def _partitions(measured: Measured) -> str:
-    """Topic by topic the lag of partitions 0, 1, 2…"""
+    """The lag of partitions 0, 1, 2… of each topic where something waits."""
     topics: dict[str, list[str]] = {}
     for (topic, _), lag in sorted(measured.lag.items()):
         topics.setdefault(topic, []).append(str(lag))
-    return "; ".join(f"{topic} {' '.join(lags)}" for topic, lags in topics.items())
+    return "; ".join(f"{topic} {' '.join(lags)}" for topic, lags in topics.items() if set(lags) != {"0"}) or "none"

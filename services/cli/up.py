@@ -10,10 +10,10 @@ from services.cli import board as boards
 from services.cli.board import Board
 from services.cli.errors import CommandFailed
 from services.cli.processes_of_ours import created_at, end
-from services.cli.stack_programs import fetch_engines, ports_in_use, programs, require_free_ports
+from services.cli.stack_programs import ports_in_use, prepare_engines, programs, require_free_ports
 from services.cli.supervisor import Supervisor
-from services.embedded.directory_lock import hold
 from services.embedded.errors import DirectoryInUse
+from services.embedded.stack import lock
 from services.runtime.configuration import load
 from services.runtime.settings import Settings
 
@@ -44,7 +44,7 @@ class Run:
         try:
             self._tell()
             require_free_ports(self._settings)
-            fetch_engines(self._settings, self._progress)
+            prepare_engines(self._settings, self._progress)
             self._supervise()
         except Exception as error:
             self.board.phase, self.board.note = "failed", str(error)
@@ -96,7 +96,7 @@ def run_up(arguments: Mapping[str, Any], show: Show) -> int:
     settings = load(arguments)
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     try:
-        with hold(settings.data_dir / "run" / "up.lock", str(settings.data_dir)):
+        with lock(settings.data_dir):
             return Run(settings, arguments, show).until_stopped()
     except DirectoryInUse as taken:
         remedy = "`rapport status` shows it, `rapport down` stops it; --data-dir and the port options start another one beside it"

@@ -1,6 +1,7 @@
 """Reads the configuration and says where each value came from: an argument, a variable, the file, or the default."""
 
 import difflib
+import json
 import os
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -27,7 +28,8 @@ class WrongSettings(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """One setting as it takes effect. ``shown`` has secrets masked; ``came_from`` is argument, variable, file or default."""
+    """One setting as it takes effect. ``shown`` has secrets masked, ``toml`` (as a file would say it) has them left out;
+    ``came_from`` is argument, variable, file or default."""
 
     name: str
     variable: str
@@ -35,6 +37,7 @@ class Origin:
     came_from: str
     description: str
     allowed: str
+    toml: str
 
 
 def load(arguments: Mapping[str, Any] | None = None) -> Settings:
@@ -89,6 +92,7 @@ def _origin(path: tuple[str, ...], field: FieldInfo, value: Any, arguments: Mapp
         came_from=_came_from(path, arguments, file),
         description=field.description or "",
         allowed=allowed_values(field),
+        toml=_as_toml(value),
     )
 
 
@@ -107,6 +111,16 @@ def _shown(value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{key}={item}" for key, item in value.items()) or "-"
     return str(value)
+
+
+def _as_toml(value: Any) -> str:
+    if value is None or isinstance(value, SecretStr):
+        return '""'
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{_as_toml(str(key))} = {_as_toml(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, bool | int | float | str | list):
+        return json.dumps(value, ensure_ascii=False)
+    return json.dumps(str(value), ensure_ascii=False)
 
 
 def _came_from(path: tuple[str, ...], arguments: Mapping[str, Any], file: Mapping[str, Any]) -> str:

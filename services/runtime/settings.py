@@ -139,7 +139,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="RAPPORT_", env_nested_delimiter="_", env_nested_max_split=1, extra="forbid")
 
     data_dir: Path = Field(
-        default_factory=lambda: user_data_path("rapport"), description="where the embedded stack and SQLite keep everything"
+        default_factory=lambda: user_data_path("rapport") / "data", description="where the embedded stack and SQLite keep everything"
     )
     kafka: KafkaSettings = KafkaSettings()
     clickhouse: ClickHouseSettings = ClickHouseSettings()
