@@ -26,6 +26,7 @@ from services.runtime.stage import Message, Record, Stage
 __all__ = ["Message", "Record", "Stage", "Worker"]
 log = logging.getLogger(__name__)
 DECISIONS_A_BATCH = 3
+TURN_SECONDS = 0.5
 REPEATED = ("duplicate", "already_seen")
 PUBLISHED, SNAPSHOTS = "published", "snapshots"
 
@@ -123,8 +124,13 @@ class Worker:
             return
         self._outbox.committed_up_to(self._store.last_id)
         if now - self._last_tick >= self._tick_seconds:
-            self._last_tick = now
-            await self._decide_by_time()
+            try:
+                await self._decide_by_time(now)
+            except NotYet:
+                return
+            except BaseException:
+                self._fresh = False
+                raise
         if self._fresh:
             self._take_snapshots(now)
         self._keep_marks(now)
@@ -160,8 +166,13 @@ class Worker:
         if unknown := {event.type for event in transaction.events} - self._stage.route.keys():
             raise KeyError(f"{self._stage.name} names no topic for events of type {sorted(unknown)}")
 
-    async def _decide_by_time(self) -> None:
-        while transaction := self._stage.tick(self._clock.now_ms()):
+    async def _decide_by_time(self, now: float) -> None:
+        """All that is due, but for no longer than half a second: then batches get their turn, and this goes on after."""
+        while time.monotonic() - now < TURN_SECONDS:
+            transaction = self._stage.tick(self._clock.now_ms())
+            if transaction is None or transaction.is_empty():
+                self._last_tick = now
+                return
             self._check_routes(transaction)
             began = time.monotonic()
             try:
@@ -170,9 +181,6 @@ class Worker:
                 log.info("%s: deciding again what is due: %s", self._stage.name, stale)
                 self._fresh = False
                 return
-            except BaseException:
-                self._fresh = False
-                raise
             self._committing = asyncio.create_task(self._commit(transaction, first, began))
             await self._settled()
             await self._wait_for_outbox()

@@ -50,7 +50,7 @@ def account_id(sender: str) -> UUID:
 
 
 class CountingStage:
-    """Every message is an event of its sender; a sender's 1,000th, by time alone, another."""
+    """Every message is an event of its sender; a sender whose name starts with "remind" is reminded, by time alone."""
 
     name = "counting"
 
@@ -71,6 +71,8 @@ class CountingStage:
             account.total += one.number
             touched.add(id)
             transaction.events.append(NewEvent(id, account.version, "counted", write(one)))
+            if one.sender.startswith("remind"):
+                transaction.timers[str(id)] = 0
         transaction.rows["account"] = {str(id): write(self._accounts[id]) for id in touched}
         return transaction
 
