@@ -24,6 +24,7 @@ from tests.runtime.counting_worker import open_store
 
 ROOT = Path(__file__).parents[2]
 PARTITIONS = 4
+Keyed = tuple[bytes, bytes, list[tuple[str, bytes]]]
 
 
 class CountingWorker:
@@ -97,12 +98,21 @@ class CountingFlow:
         fresh = [(number, f"sender {number * 7919 % senders}") for number in range(first, first + count)]
         self.send_these(fresh, padding)
 
-    def send_these(self, messages: Iterable[tuple[int, str]], padding: int = 0, **settings: Any) -> None:
+    def send_these(self, messages: Iterable[tuple[int, str]], padding: int = 0, with_ids: bool = False) -> None:
+        """`with_ids`: each number is in a header `id` too, as an outbox does it."""
         sent = list(messages)
-        values = [json.dumps({"number": n, "sender": s, "padding": "x" * padding}).encode() for n, s in sent]
-        keyed = zip((s.encode() for _, s in sent), values, strict=True)
-        asyncio.run(produce(self.connection, self.input, keyed, **settings))
+        self.send_raw(
+            (
+                sender.encode(),
+                json.dumps({"number": number, "sender": sender, "padding": "x" * padding}).encode(),
+                [("id", b"%d" % number)] if with_ids else [],
+            )
+            for number, sender in sent
+        )
         self.sent += sent
+
+    def send_raw(self, messages: Iterable[Keyed]) -> None:
+        asyncio.run(produce(self.connection, self.input, messages))
 
     def close(self) -> None:
         for worker in self._workers:
@@ -188,14 +198,14 @@ def wait_until(condition: Callable[[], bool], seconds: float = 20) -> None:
         time.sleep(0.05)
 
 
-async def produce(connection: KafkaConnection, topic: str, messages: Iterable[tuple[bytes, bytes]], headers: Sequence[Any] = ()) -> None:
+async def produce(connection: KafkaConnection, topic: str, messages: Iterable[Keyed]) -> None:
     producer = new_producer(connection)
     await producer.start()
     partitioner, batches = DefaultPartitioner(), [producer.create_batch() for _ in range(PARTITIONS)]
     try:
-        for key, value in messages:
+        for key, value, headers in messages:
             partition = partitioner(key, list(range(PARTITIONS)), [])
-            row = {"key": key, "value": value, "timestamp": int(time.time() * 1000), "headers": list(headers)}
+            row = {"key": key, "value": value, "timestamp": int(time.time() * 1000), "headers": headers}
             if batches[partition].append(**row) is None:
                 await (await producer.send_batch(batches[partition], topic, partition=partition))
                 batches[partition] = producer.create_batch()
