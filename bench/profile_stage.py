@@ -1,6 +1,6 @@
 """The profile stage without Kafka: decide, commit to a SQLite file, make snapshots. Prints events a second and CPU an event.
 
-    python -m bench.profile_stage --customers 100000 --events 300000
+python -m bench.profile_stage --customers 100000 --events 300000
 """
 
 import argparse

@@ -83,10 +83,28 @@ def _payload(kind: str, rnd: random.Random, number: int) -> dict[str, object]:
         return {"order_id": f"O{number:09d}", "lines": [line], "total_minor": amount, "currency": currency, "store": f"S{amount % 90}"}
     if kind == "email":
         campaign = f"autumn-{amount % 30}"
-        return {"direction": "outbound", "kind": "campaign", "campaign_id": campaign, "subject": "Your autumn offers are here", "action": "opened"}
+        return {
+            "direction": "outbound",
+            "kind": "campaign",
+            "campaign_id": campaign,
+            "subject": "Your autumn offers are here",
+            "action": "opened",
+        }
     if kind == "call":
         seconds = {"wait_seconds": amount % 400, "duration_seconds": amount % 2000}
-        return {"direction": "inbound", "agent": f"agent-{amount % 80}", "queue": "support", **seconds, "outcome": "answered", "topic": "delivery"}
+        return {
+            "direction": "inbound",
+            "agent": f"agent-{amount % 80}",
+            "queue": "support",
+            **seconds,
+            "outcome": "answered",
+            "topic": "delivery",
+        }
     if kind == "chat":
-        return {"conversation_id": f"CV{number // 7}", "direction": "inbound", "agent": "bot", "message": "Where is my order? It is late again."}
+        return {
+            "conversation_id": f"CV{number // 7}",
+            "direction": "inbound",
+            "agent": "bot",
+            "message": "Where is my order? It is late again.",
+        }
     return {"network": "mastodon", "kind": "mention", "text": "Loving the new shoes from @shop", "reach": amount, "sentiment": 0.42}

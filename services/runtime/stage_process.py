@@ -10,7 +10,7 @@ from services.runtime.kafka import KafkaConnection
 from services.runtime.metrics import serve_metrics
 from services.runtime.settings import KafkaSettings, Settings
 from services.runtime.stage import Stage
-from services.runtime.stream import build, run
+from services.runtime.stream import BatchApp, build, run
 from services.runtime.worker import Worker
 
 
@@ -54,6 +54,11 @@ async def run_stage(settings: Settings, process: StageProcess, make: Callable[[E
             return await run(app)
         finally:
             stop()
+
+
+def problem_of(app: BatchApp) -> str | None:
+    """What is wrong, in words; None: nothing."""
+    return "the stream crashed" if app.crashed else app.joiner.problem()
 
 
 def open_store(settings: Settings, process: StageProcess) -> EventStore:

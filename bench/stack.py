@@ -1,0 +1,138 @@
+"""A private stack for measuring: real Kafka and ClickHouse in a temporary folder, and Rapport's services as processes of their own."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+from clickhouse_driver import Client
+
+from schemas import topics
+from services.embedded.clickhouse import running_clickhouse
+from services.embedded.kafka import running_kafka
+from services.embedded.processes import free_port
+from services.ingest.write_keys import write_keys_of
+from services.runtime import http_requests
+from services.runtime.kafka import KafkaConnection, TopicSpec, ensure_topics
+
+WITHIN = 600.0
+
+
+@dataclass
+class Service:
+    """One running service and the port of its metrics."""
+
+    name: str
+    process: psutil.Popen
+    port: int
+
+    def cpu(self) -> float:
+        """Seconds of processor time since it started."""
+        spent = self.process.cpu_times()
+        return float(spent.user + spent.system)
+
+    def metric(self, name: str, **labels: str) -> float:
+        """The sum of all samples of that name with these labels; 0 while it cannot be read."""
+        try:
+            text = http_requests.get(f"http://127.0.0.1:{self.port}/metrics", 5.0).body.decode()
+        except (OSError, http_requests.Unreachable):
+            return 0.0
+        wanted = [f'{key}="{value}"' for key, value in labels.items()]
+        lines = (line for line in text.splitlines() if line.partition("{")[0].partition(" ")[0] == name)
+        return sum(float(line.rpartition(" ")[2]) for line in lines if all(label in line for label in wanted))
+
+
+@dataclass
+class Stack:
+    """Where everything is. ``services`` are those started so far."""
+
+    folder: Path
+    bootstrap: str
+    clickhouse_port: int
+    backends: dict[str, psutil.Process]
+    key: str
+    services: dict[str, Service] = field(default_factory=dict)
+
+    def client(self) -> Client:
+        """A ClickHouse connection of the caller's own."""
+        return Client("127.0.0.1", port=self.clickhouse_port)
+
+    def start(self, name: str) -> Service:
+        """Starts a service and waits until it answers."""
+        port = free_port()
+        environment = os.environ | {
+            "RAPPORT_DATA_DIR": str(self.folder),
+            "RAPPORT_KAFKA_BOOTSTRAP": self.bootstrap,
+            "RAPPORT_CLICKHOUSE_URL": f"clickhouse://default@127.0.0.1:{self.clickhouse_port}",
+            "RAPPORT_LOG_LEVEL": "warning",
+            ("RAPPORT_INGEST_PORT" if name == "ingest" else "RAPPORT_STAGE_METRICS_PORT"): str(port),
+        }
+        log = (self.folder / f"{name}.log").open("ab")
+        process = psutil.Popen([sys.executable, "-m", f"services.{name}.app"], env=environment, stdout=log, stderr=log)
+        service = self.services[name] = Service(name, process, port)
+        wait_for(lambda: _answers(service), f"{name} to answer", 60)
+        return service
+
+    def stop(self, *names: str) -> None:
+        """Stops these services, or all."""
+        for name in names or tuple(self.services):
+            service = self.services.pop(name)
+            service.process.send_signal(signal.SIGTERM)
+            service.process.wait(20)
+
+    def cpu(self) -> dict[str, float]:
+        """Seconds of processor time of every process so far."""
+        spent = {name: service.cpu() for name, service in self.services.items()}
+        for name, process in self.backends.items():
+            times = process.cpu_times()
+            spent[name] = times.user + times.system
+        return spent
+
+    def resident_mb(self) -> dict[str, int]:
+        """Resident memory of every process now."""
+        found = {name: service.process.memory_info().rss >> 20 for name, service in self.services.items()}
+        return found | {name: process.memory_info().rss >> 20 for name, process in self.backends.items()}
+
+
+@contextlib.contextmanager
+def running_stack() -> Iterator[Stack]:
+    """Kafka, ClickHouse, topics and a write key; no service yet. All is gone on leaving."""
+    with tempfile.TemporaryDirectory(prefix="rapport-bench-") as name:
+        folder = Path(name)
+        before = set(psutil.Process().children())
+        with running_kafka(folder / "kafka") as bootstrap:
+            kafka = next(iter(set(psutil.Process().children()) - before))
+            with running_clickhouse(folder / "clickhouse") as server:
+                specs = [TopicSpec(topic.name, topic.partitions, 1, topic.config()) for topic in topics.TOPICS]
+                asyncio.run(ensure_topics(KafkaConnection(bootstrap), specs))
+                backends = {"kafka": kafka, "clickhouse": psutil.Process(server.pid)}
+                stack = Stack(folder, bootstrap, server.tcp_port, backends, write_keys_of(folder).create("bench"))
+                try:
+                    yield stack
+                finally:
+                    stack.stop()
+
+
+def wait_for(condition: Callable[[], bool], what: str, within: float = WITHIN) -> None:
+    """Returns when the condition holds. TimeoutError names what did not happen."""
+    deadline = time.monotonic() + within
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"waited {within:g} s for {what}")
+        time.sleep(0.02)
+
+
+def _answers(service: Service) -> bool:
+    if service.process.poll() is not None:
+        raise RuntimeError(f"{service.name} ended with {service.process.returncode}; see its log")
+    path = "readyz" if service.name == "ingest" else "healthz"
+    with contextlib.suppress(OSError, http_requests.Unreachable):
+        return http_requests.get(f"http://127.0.0.1:{service.port}/{path}").status == 200
+    return False
