@@ -87,15 +87,18 @@ class Customers:
         self._load_rows(ids)
         self.load_for({customer.key for id in ids if (customer := self.by_id.get(id))})
 
+    def begin(self, id: str, key: str) -> Customer:
+        """A customer of whom the store knows nothing."""
+        found = self.by_id[id] = Customer(id, key)
+        return found
+
     def customer(self, id: str, key: str) -> Customer:
         """That customer; a new one, with the identifier that its id derives from, where there never was one."""
         found = self.by_id.get(id)
         if found is None:
             self._load_rows([id])
             found = self.by_id.get(id)
-        if found is None:
-            found = self.by_id[id] = Customer(id, key)
-        return found
+        return found or self.begin(id, key)
 
     def held_by(self, customer: Customer) -> list[Member]:
         """The identifiers that the customer holds; none where it was merged."""

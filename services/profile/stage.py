@@ -16,7 +16,7 @@ from services.profile.customers import KINDS as CUSTOMER_KINDS
 from services.profile.customers import Customer, Customers
 from services.profile.facts import together
 from services.profile.identifiers import IdentityPolicy, Name, Names
-from services.profile.identity import LinkedSet, Member, is_known, observe, strongest_first
+from services.profile.identity import Fact, LinkedSet, Member, first_seen, is_known, observe, strongest_first
 from services.profile.lifecycle import LifecyclePolicy, standing
 from services.profile.membership import announce
 from services.profile.snapshot import merged_json, profile_json
@@ -150,9 +150,7 @@ class ProfileStage:
         joined: list[Member] = []
         reshaped: set[str] = set()
         if found is None or not is_known(found, names, fact):
-            observed = observe(self._identity, [customers.sets[name.key] for name in names if name.key in customers.sets], names, fact)
-            found = self._keep(observed.sets, names)
-            joined, reshaped = announce(customers, changes, observed, touchpoint.event_id)
+            found, joined, reshaped = self._link(names, fact, changes)
         member = found.members[names[0].key]
         customer = customers.by_id.get(member.customer) or customers.customer(member.customer, _key_of(found, member.customer))
         customers.take(member.id, touchpoint, one.payload)
@@ -164,6 +162,20 @@ class ProfileStage:
             reshaped.add(customer.id)
         for id in reshaped:
             self._stand(customers.by_id[id], touchpoint.event_id, changes, transaction)
+
+    def _link(self, names: list[Name], fact: Fact, changes: Changes) -> tuple[LinkedSet, list[Member], set[str]]:
+        """Takes in what the touchpoint says about who is who: its anchor's set, the members new to its customer, and the
+        customers that hold other identifiers than before."""
+        customers = self._customers
+        known = [customers.sets[name.key] for name in names if name.key in customers.sets]
+        if not known and (fresh := first_seen(self._identity, names, fact)):
+            customers.set_changed(fresh)
+            customers.begin(fresh.id, names[0].key)
+            return fresh, list(fresh.members.values()), set()
+        observed = observe(self._identity, known, names, fact)
+        found = self._keep(observed.sets, names)
+        joined, reshaped = announce(customers, changes, observed, fact[1])
+        return found, joined, reshaped
 
     def _keep(self, sets: list[LinkedSet], names: list[Name]) -> LinkedSet:
         """Takes the sets in the place of those that held their members; returns the one of the anchor."""
