@@ -63,6 +63,7 @@ class _Glimpse(msgspec.Struct):
     occurred_at: Any = None
 
 
+_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _glimpse = msgspec.json.Decoder(_Glimpse).decode
 
 
@@ -93,16 +94,30 @@ def admit_one(admission: Admission, seen: dict[str, Any], index: int, touchpoint
 
 def touchpoint_of(raw: bytes, source: str, arrived_at: str) -> Any:
     """The touchpoint as it goes to Kafka. Raises Unreadable."""
+    touchpoint = _with_source(_without_arrival(raw) if b'"received_at"' in raw else raw, source, arrived_at)
+    if touchpoint.received_at != arrived_at:  # its name was spelled with escapes
+        raise Unreadable("invalid", "ingest says when it arrived: leave received_at out", "$.received_at")
+    return touchpoint
+
+
+def _with_source(raw: bytes, source: str, arrived_at: str) -> Any:
+    if b'"source"' not in raw:
+        return read(_with_field(raw, "source", source), arrived_at)[0]
     try:
-        touchpoint, _ = read(raw if b'"source"' in raw else _with_field(raw, "source", source), arrived_at)
+        return read(raw, arrived_at)[0]
     except Unreadable as error:
         if error.path != "$" or "missing required field `source`" not in error.detail:
             raise
-        touchpoint, _ = read(_with_field(raw, "source", source), arrived_at)
-    if touchpoint.received_at != arrived_at:
-        touchpoint.received_at = arrived_at
-        touchpoint, _ = read(encode(touchpoint), arrived_at)
-    return touchpoint
+        return read(_with_field(raw, "source", source), arrived_at)[0]
+
+
+def _without_arrival(raw: bytes) -> bytes:
+    """The time of arrival is ours to say: a channel's would pass any date through."""
+    try:
+        fields = _fields(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return raw
+    return raw if fields.pop("received_at", None) is None else msgspec.json.encode(fields)
 
 
 def _with_field(raw: bytes, name: str, value: str) -> bytes:

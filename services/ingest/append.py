@@ -2,13 +2,13 @@
 
 import asyncio
 import time
+import zlib
 from collections.abc import Sequence
 from contextlib import suppress
 
 from services.ingest.admission import Admitted
 from services.ingest.lane import Headers, Lane, Parcel, Ticket
 from services.ingest.log_connection import LogAway, LogConnection
-from services.runtime.partitions import murmur2
 
 ACKNOWLEDGED_WITHIN = 4.0
 """Seconds after which a request stops waiting and is answered 503."""
@@ -79,10 +79,10 @@ class Appender:
     def _by_lane(self, topic: str, messages: Sequence[Admitted]) -> list[tuple[Lane, list[Admitted]]]:
         if not messages:
             return []
-        count = self._log.partitions(topic)
+        count = self._log.partitions(topic)  # CRC32 as librdkafka does it: Java's murmur2 costs Python 6 us an event
         grouped: dict[int, list[Admitted]] = {}
         for message in messages:
-            grouped.setdefault(murmur2(message.key) % count, []).append(message)
+            grouped.setdefault(zlib.crc32(message.key) % count, []).append(message)
         return [(self._lane(topic, partition), group) for partition, group in grouped.items()]
 
     def _lane(self, topic: str, partition: int) -> Lane:

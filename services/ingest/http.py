@@ -167,23 +167,15 @@ _CALLS_SCHEMA = {
         "integrations": {"type": "object"},
     },
 }
-_WHO = {"userId": "C-1017", "messageId": "m-1", "timestamp": "2026-01-31T12:00:00.000Z"}
+_WHO = {"userId": "C-1017", "timestamp": "2026-01-31T12:00:00.000Z"}
+_ORDER = {"order_id": "B-000123", "total": 9.0, "currency": "EUR", "products": [{"sku": "TEA-1", "price": 4.5, "quantity": 2}]}
 _CALLS: dict[str, dict[str, Any]] = {
-    "identify": {**_WHO, "traits": {"email": "ada@example.com", "city": "London"}},
-    "track": {
-        **_WHO,
-        "event": "Order Completed",
-        "properties": {
-            "order_id": "B-000123",
-            "total": 9.0,
-            "currency": "EUR",
-            "products": [{"sku": "TEA-1", "price": 4.5, "quantity": 2}],
-        },
-    },
-    "page": {**_WHO, "name": "Home", "properties": {"path": "/", "referrer": "https://example.com/"}},
-    "screen": {**_WHO, "name": "Basket"},
-    "group": {**_WHO, "groupId": "acme", "traits": {"name": "Acme"}},
-    "alias": {**_WHO, "previousId": "a-5521"},
+    "identify": {**_WHO, "messageId": "m-1", "traits": {"email": "ada@example.com", "city": "London"}},
+    "track": {**_WHO, "messageId": "m-2", "event": "Order Completed", "properties": _ORDER},
+    "page": {**_WHO, "messageId": "m-3", "name": "Home", "properties": {"path": "/", "referrer": "https://example.com/"}},
+    "screen": {**_WHO, "messageId": "m-4", "name": "Basket"},
+    "group": {**_WHO, "messageId": "m-5", "groupId": "acme", "traits": {"name": "Acme"}},
+    "alias": {**_WHO, "messageId": "m-6", "previousId": "a-5521"},
 }
 _BATCH = {"batch": [{"type": kind, **call} for kind, call in _CALLS.items()], "sentAt": "2026-01-31T12:00:01.000Z"}
 

@@ -13,8 +13,8 @@ def unauthorized() -> Refusal:
     return Refusal(
         401,
         "unauthorized",
-        "no known write key came with the request: send it as `Authorization: Bearer KEY`, as the user of Basic authentication, "
-        "as `X-Write-Key: KEY`, or (Segment calls) as writeKey in the body",
+        "no known write key came with the request (`rapport keys create NAME` makes one): send it as `Authorization: Bearer KEY`, "
+        "as the user of Basic authentication, as `X-Write-Key: KEY`, or (Segment calls) as writeKey in the body",
     )
 
 

@@ -1,0 +1,288 @@
+"""Segment's calls become touchpoints."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas.reading import read
+from services.ingest.admission import Admission
+from services.ingest.items import Unparsable
+from services.ingest.minor_units import to_minor
+from services.ingest.segment import Shared
+from services.ingest.segment_admission import admit_calls, read_batch, read_single
+from tests.ingest.requests import ARRIVED, KEY_OF
+
+AT = {"messageId": "m-1", "timestamp": "2026-02-01T11:00:00.000Z", "userId": "u-1"}
+
+
+def admitted(kind: str | None, *calls: Any, shared: Shared = Shared()) -> Admission:  # noqa: B008
+    raws = [json.dumps(call).encode() for call in calls]
+    return admit_calls(raws, kind, shared, "web", ARRIVED, KEY_OF, lambda: "made-here")
+
+
+def touchpoint(kind: str, shared: Shared = Shared(), **call: Any) -> dict[str, Any]:  # noqa: B008
+    result = admitted(kind, {**AT, **call}, shared=shared)
+    assert not result.rejected, result.rejected
+    found: dict[str, Any] = json.loads(result.admitted[0].value)
+    read(result.admitted[0].value, ARRIVED)
+    return found
+
+
+def ids(found: dict[str, Any]) -> list[tuple[str, str]]:
+    return [(each["type"], each["value"]) for each in found["identifiers"]]
+
+
+def test_a_track_call_is_kept_whole_as_a_custom_touchpoint() -> None:
+    found = touchpoint("track", event="Song Played", properties={"song": "Naima", "rating": None}, anonymousId="a-1")
+    assert (found["type"], found["event_id"], found["source"]) == ("custom", "m-1", "web")
+    assert found["payload"] == {"name": "Song Played", "properties": {"song": "Naima", "rating": None}}
+    assert ids(found) == [("customer_id", "u-1"), ("anonymous_id", "a-1")]
+
+
+def test_a_completed_order_is_a_purchase_in_minor_units() -> None:
+    products = [{"sku": "TEA", "price": 4.35, "quantity": 2, "category": "tea"}, {"product_id": 17, "price": "1.10"}]
+    order = {"order_id": 5512, "total": 14.8, "tax": 1, "shipping": 4.0, "currency": "eur", "affiliation": "shop", "products": products}
+    found = touchpoint("track", event="Order Completed", properties=order)
+    payload = found["payload"]
+    assert (found["type"], payload["order_id"], payload["currency"], payload["store"]) == ("purchase", "5512", "EUR", "shop")
+    assert (payload["total_minor"], payload["tax_minor"], payload["shipping_minor"]) == (1480, 100, 400)
+    assert [(line["sku"], line["quantity"], line["unit_price_minor"]) for line in payload["lines"]] == [("TEA", 2, 435), ("17", 1, 110)]
+    assert payload["properties"] == order
+
+
+@pytest.mark.parametrize(
+    ("properties", "total"),
+    [
+        ({"total": "19.99"}, 1999),
+        ({"revenue": 10, "tax": 1.5, "shipping": 2}, 1350),
+        ({"value": 7}, 700),
+        ({"products": [{"sku": "a", "price": 2.5, "quantity": 3}], "shipping": 1, "discount": 0.5}, 800),
+        ({"total": 1200, "currency": "JPY"}, 1200),
+        ({"total": 1.2345, "currency": "KWD"}, 1234),
+        ({"total": 0.1 + 0.2}, 30),
+    ],
+)
+def test_what_was_paid_is_found_wherever_segment_lets_it_stand(properties: dict[str, Any], total: int) -> None:
+    payload = touchpoint("track", event="Order Completed", properties={"order_id": "1", **properties})["payload"]
+    assert payload["total_minor"] == total
+    assert payload["currency"] == properties.get("currency", "USD")
+
+
+def test_a_refund_is_its_total_or_the_products_that_came_back() -> None:
+    whole = touchpoint("track", event="Order Refunded", properties={"order_id": "1", "total": 9.99, "products": [{"sku": "a"}]})["payload"]
+    part = touchpoint("track", event="Order Refunded", properties={"order_id": "1", "products": [{"sku": "a", "price": 2, "quantity": 2}]})
+    assert (whole["amount_minor"], whole["lines"], whole["refund_id"]) == (999, [], "m-1")
+    assert (part["type"], part["payload"]["amount_minor"]) == ("refund", None)
+    assert part["payload"]["lines"] == [{"sku": "a", "quantity": 2, "amount_minor": 400}]
+
+
+@pytest.mark.parametrize("kind", ["page", "screen"])
+def test_pages_and_screens_are_visits(kind: str) -> None:
+    context = {"page": {"path": "/tea", "referrer": "https://x.org"}, "campaign": {"name": "spring"}}
+    found = touchpoint(kind, context=context, category="shop", properties={"title": "Tea"})
+    payload = found["payload"]
+    assert (found["type"], payload["place"], payload["name"], payload["category"]) == ("visit", kind, "Tea", "shop")
+    assert (payload["referrer"], payload["campaign"]) == ("https://x.org", "spring")
+    assert touchpoint(kind, name="Home")["payload"]["name"] == "Home"
+
+
+def test_identify_keeps_traits_and_knows_the_customer_by_address_and_number_too() -> None:
+    found = touchpoint("identify", traits={"email": "Ada@x.org", "phone": 441632960000, "plan": None, "note": ""})
+    assert found["payload"] == {"traits": {"email": "Ada@x.org", "phone": 441632960000, "plan": None, "note": ""}}
+    assert ids(found) == [("customer_id", "u-1"), ("email", "Ada@x.org"), ("phone", "441632960000")]
+
+
+def test_alias_links_both_ids() -> None:
+    found = touchpoint("alias", previousId="a-9")
+    assert (found["type"], found["payload"]) == ("identify", {"traits": {}, "previous_id": "a-9"})
+    assert ids(found) == [("customer_id", "u-1"), ("anonymous_id", "a-9")]
+
+
+def test_group_is_kept_as_a_custom_touchpoint() -> None:
+    found = touchpoint("group", groupId="acme", traits={"size": 5})
+    assert found["payload"] == {"name": "group", "properties": {"group_id": "acme", "traits": {"size": 5}}}
+    assert ids(found) == [("customer_id", "u-1")]
+
+
+def test_external_ids_become_identifiers_and_hashed_ones_are_of_a_type_of_their_own() -> None:
+    external = [
+        {"id": "77", "type": "till.card", "collection": "users", "encoding": "none"},
+        {"id": "u-2", "type": "user_id", "collection": "users"},
+        {"id": "9f", "type": "email", "encoding": "sha256"},
+        {"id": "acme", "type": "account", "collection": "accounts"},
+        {"id": None, "type": "x"},
+        "nonsense",
+    ]
+    found = touchpoint("track", event="x", context={"externalIds": external, "device": {"id": "d-1"}, "traits": {"email": "a@x.org"}})
+    assert ids(found) == [
+        ("customer_id", "u-1"),
+        ("email", "a@x.org"),
+        ("till_card", "77"),
+        ("customer_id", "u-2"),
+        ("email_sha256", "9f"),
+        ("device", "d-1"),
+    ]
+
+
+def test_nulls_that_real_clients_send_are_no_obstacle() -> None:
+    nulls: dict[str, Any] = dict.fromkeys(["anonymousId", "context", "integrations", "properties", "sentAt", "category", "traits"])
+    assert ids(touchpoint("track", event="x", **nulls)) == [("customer_id", "u-1")]
+    assert touchpoint("page", **nulls)["payload"]["name"] == ""
+
+
+def test_the_channels_clock_is_corrected_by_when_it_says_it_sent() -> None:
+    found = touchpoint("track", event="x", timestamp="2020-05-05T10:00:00Z", sentAt="2020-05-05T10:00:30+00:00")
+    assert found["occurred_at"] == "2026-02-01T11:59:30.000000Z"
+    assert found["original_timestamp"] == "2020-05-05T10:00:00.000000Z"
+
+
+def test_without_sent_at_the_timestamp_stands_and_without_a_timestamp_the_arrival() -> None:
+    assert touchpoint("track", event="x")["occurred_at"] == "2026-02-01T11:00:00.000000Z"
+    assert touchpoint("track", event="x", sentAt="rubbish")["occurred_at"] == "2026-02-01T11:00:00.000000Z"
+    assert touchpoint("track", event="x", timestamp="2026-02-01T10:00:00")["occurred_at"] == "2026-02-01T10:00:00.000000Z"
+    found = touchpoint("track", event="x", timestamp=None)
+    assert (found["occurred_at"], found["original_timestamp"]) == (ARRIVED, None)
+
+
+def test_what_the_batch_says_holds_for_its_calls_unless_they_say_otherwise() -> None:
+    shared = read_batch(
+        b'{"batch":[],"sentAt":"2026-02-01T12:00:10Z","context":{"ip":"1.1.1.1","locale":"de"},"integrations":{"All":true}}'
+    ).shared()
+    found = touchpoint("track", shared, event="x", context={"locale": "en"}, sentAt="2001-01-01T00:00:00Z", channel="server")
+    assert found["context"] == {
+        "ip": "1.1.1.1",
+        "locale": "en",
+        "segment": {"call": "track", "integrations": {"All": True}, "channel": "server"},
+    }
+    assert found["occurred_at"] == "2026-02-01T10:59:50.000000Z"
+
+
+def test_a_call_without_a_message_id_gets_one_and_the_write_key_is_never_kept() -> None:
+    result = admitted("track", {"userId": 42, "event": "x", "writeKey": "rk_secret"})
+    [(key, value)] = result.admitted
+    assert (key, json.loads(value)["event_id"]) == (b"customer_id:42", "made-here")
+    assert b"rk_secret" not in value
+
+
+def test_one_bad_call_does_not_fail_its_batch() -> None:
+    good, again = {"type": "track", "event": "x", **AT}, {"type": "track", "event": "x", **AT}
+    result = admitted(None, good, {"type": "dance", **AT}, again, 17, {"type": "page", "messageId": "m-5"})
+    assert (len(result.admitted), [each.index for each in result.duplicates]) == (1, [2])
+    assert [(r.index, r.reason, r.path, r.event_id) for r in result.rejected] == [
+        (1, "unknown_type", "$.type", "m-1"),
+        (3, "invalid", "$", None),
+        (4, "invalid", "$.userId", "m-5"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "call", "path"),
+    [
+        ("track", {}, "$.event"),
+        ("track", {"event": "x" * 201}, "$.event"),
+        ("track", {"event": "x", "properties": 5}, "$.properties"),
+        ("track", {"event": "x", "timestamp": "yesterday"}, "$.timestamp"),
+        ("track", {"event": "x", "timestamp": 1700000000}, "$.timestamp"),
+        ("track", {"event": "x", "timestamp": "2030-01-01T00:00:00Z"}, "$.timestamp"),
+        ("track", {"event": "x", "timestamp": "2026-01-01T00:00:00Z", "sentAt": "0001-01-01T00:00:00Z"}, "$.timestamp"),
+        ("track", {"event": "x", "messageId": "m" * 201}, "$.messageId"),
+        ("track", {"event": "x", "userId": "u" * 600}, "$.userId"),
+        ("track", {"event": "Order Completed", "properties": {"total": 5}}, "$.properties.order_id"),
+        ("track", {"event": "Order Completed", "properties": {"order_id": "1"}}, "$.properties.total"),
+        ("track", {"event": "Order Completed", "properties": {"order_id": "1", "total": -5}}, "$.properties.total"),
+        ("track", {"event": "Order Completed", "properties": {"order_id": "1", "total": True}}, "$.properties.total"),
+        ("track", {"event": "Order Completed", "properties": {"order_id": "1", "total": "1e99"}}, "$.properties.total"),
+        ("track", {"event": "Order Completed", "properties": {"order_id": "1", "total": 5, "currency": "Euro"}}, "$.properties.currency"),
+        ("track", {"event": "Order Completed", "properties": {"order_id": "1", "total": 5, "tax": "x"}}, "$.properties.tax"),
+        (
+            "track",
+            {"event": "Order Completed", "properties": {"order_id": "1", "total": 5, "products": [{}]}},
+            "$.properties.products[0].sku",
+        ),
+        (
+            "track",
+            {"event": "Order Completed", "properties": {"order_id": "1", "total": 5, "products": [{"sku": "a", "quantity": 1.5}]}},
+            "$.properties.products[0].quantity",
+        ),
+        (
+            "track",
+            {"event": "Order Completed", "properties": {"order_id": "1", "total": 5, "products": [{"sku": "a", "price": -1}]}},
+            "$.properties.products[0].price",
+        ),
+        ("track", {"event": "Order Refunded", "properties": {"order_id": "1"}}, "$.properties.total"),
+        ("alias", {}, "$.previousId"),
+        ("identify", {"traits": []}, "$.traits"),
+    ],
+)
+def test_a_refused_call_names_the_field_in_segments_words(kind: str, call: dict[str, Any], path: str) -> None:
+    [rejected] = admitted(kind, {**AT, **call}).rejected
+    assert rejected.path == path
+    assert rejected.detail
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b'{"batch":5}', b'{"batch":[', b"{}", b'{"batch":' + b"[" * 10_000])
+def test_what_is_no_batch_is_refused_whole(body: bytes) -> None:
+    with pytest.raises(Unparsable):
+        read_batch(body)
+
+
+def test_the_write_key_in_the_body_of_a_single_call_is_found() -> None:
+    assert read_single(b'{"writeKey":"rk_1","event":"x"}') == "rk_1"
+    assert read_single(b'{"event":"x"}') is None
+    assert read_single(b"[1]") is None
+    with pytest.raises(Unparsable, match="byte"):
+        read_single(b'{"event":}')
+
+
+@pytest.mark.parametrize("amount", [None, True, [], "", "abc", "NaN", "Infinity", "1e400", float("1e300")])
+def test_what_is_no_amount_is_refused(amount: Any) -> None:
+    with pytest.raises(ValueError, match="no amount"):
+        to_minor(amount, "USD")
+
+
+@given(minor=st.integers(min_value=0, max_value=10**12), currency=st.sampled_from(["USD", "JPY", "KWD", "CLF"]))
+def test_an_amount_survives_the_way_through_a_json_number(minor: int, currency: str) -> None:
+    scale = {"USD": 2, "JPY": 0, "KWD": 3, "CLF": 4}[currency]
+    text = f"{minor // 10**scale}.{minor % 10**scale:0{scale}d}" if scale else str(minor)
+    assert to_minor(json.loads(text), currency) == to_minor(text, currency) == minor
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.just("2026-01-01T00:00:00Z"),
+    lambda inner: (
+        st.lists(inner, max_size=2)
+        | st.dictionaries(st.sampled_from(["email", "id", "order_id", "total", "products", "sku", "type"]), inner)
+    ),
+    max_leaves=5,
+)
+calls = st.fixed_dictionaries(
+    {"type": st.sampled_from(["track", "page", "identify", "alias", "group", "screen", 5, None])},
+    optional={
+        name: anything | st.just("Order Completed")
+        for name in [
+            "event",
+            "userId",
+            "anonymousId",
+            "previousId",
+            "messageId",
+            "timestamp",
+            "sentAt",
+            "context",
+            "traits",
+            "properties",
+            "name",
+        ]
+    },
+)
+
+
+@given(items=st.lists(calls.map(lambda call: json.dumps(call).encode()) | st.binary(max_size=20), max_size=4), context=anything)
+def test_whatever_calls_come_each_is_accepted_a_duplicate_or_rejected(items: list[bytes], context: Any) -> None:
+    shared = Shared(sent_at=context, context=context if isinstance(context, dict) else {})
+    result = admit_calls(items, None, shared, "web", ARRIVED, KEY_OF, lambda: "new")
+    assert len(result.admitted) + len(result.duplicates) + len(result.rejected) == len(items)
+    for _, value in result.admitted:
+        read(value, ARRIVED)
