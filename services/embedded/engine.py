@@ -77,6 +77,8 @@ def _replace_default_database(connection: Any, directory: Path) -> None:
 
     An ordinary database takes its place; the two keep their metadata in the same file, hence ATTACH at later starts.
     """
-    known = (directory / "metadata" / "default.sql").exists()
+    file, tables = directory / "metadata" / "default.sql", directory / "metadata" / "default"
     connection.query("DETACH DATABASE default", "Null")
-    connection.query("ATTACH DATABASE default" if known else "CREATE DATABASE default ENGINE = Atomic", "Null")
+    if file.exists() and not tables.exists():
+        file.unlink()  # it never held a table: the engine finds no folder for its UUID and refuses to attach it
+    connection.query("ATTACH DATABASE default" if file.exists() else "CREATE DATABASE default ENGINE = Atomic", "Null")
