@@ -20,7 +20,8 @@ from services.embedded.progress import OnProgress, silent
 
 SIDE_BY_SIDE = 8
 TRIES = 4
-CHUNK_BYTES = 256 * 1024
+RETRY_AFTER_S = 0.4
+CHUNK_BYTES = 64 * 1024
 TIMEOUT_S = 30
 
 
@@ -117,7 +118,7 @@ def _fetch_resumed(jar: Jar, url: str, part: Path, progress: _Progress) -> None:
         except requests.RequestException:
             if attempt == TRIES:
                 raise
-            time.sleep(0.2 * 2**attempt)
+            time.sleep(RETRY_AFTER_S * attempt)
 
 
 def _fetch_the_rest(jar: Jar, url: str, part: Path, progress: _Progress) -> None:
