@@ -17,6 +17,8 @@ Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Small = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 Version = Annotated[int, Meta(ge=0, le=65_535)]
 Money = Annotated[int, Meta(ge=0, le=10**15)]
+Score = Annotated[float, Meta(ge=0, le=1000)]
+Sentiment = Annotated[float, Meta(ge=-1, le=1)]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -127,7 +129,7 @@ class Talk(Struct, gc=False):
     direction: str
     conversation_id: str | None = None
     case_id: str | None = None
-    sentiment: float | None = None
+    sentiment: Sentiment | None = None
 
 
 class Social(Talk, gc=False):
@@ -182,8 +184,8 @@ class SurveyAbout(Struct, gc=False):
 class Survey(Struct, gc=False):
     kind: str
     scale: Annotated[int, Meta(ge=1, le=1000)]
-    score: float | None = None
-    expected: float | None = None
+    score: Score | None = None
+    expected: Score | None = None
     comment: str | None = None
     about: SurveyAbout | None = None
 

@@ -112,6 +112,8 @@ class Story:
         number = sequence or self._sequences.get(("profile", id), 1)
         if "merged_into" in fields:
             fields["merged_into"] = identifier_id(fields["merged_into"])
+        else:
+            fields.setdefault("identifiers", [held(customer)])
         message = profile.Profile(customer_id=id, sequence=number, as_of=AT, **fields)
         return self._snapshot(topics.PROFILES, id, message, number)
 

@@ -132,8 +132,8 @@ AS SELECT
     c.open_needs AS open_needs, c.opportunities AS opportunities, c.memberships AS memberships, c.consents AS consents,
     c.sequence AS sequence, c.as_of AS as_of
 FROM rapport_store.customers AS c FINAL
-WHERE isNull(c.merged_into)
-COMMENT 'One row a living customer, one column a fact';
+WHERE isNull(c.merged_into) AND notEmpty(c.identifiers)
+COMMENT 'One row a living customer (one that holds an identifier), one column a fact';
 
 CREATE TABLE IF NOT EXISTS rapport_store.customer_changes
 (

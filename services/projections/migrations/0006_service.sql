@@ -167,7 +167,7 @@ FROM
         count() AS messages,
         countIf(t.direction = 'inbound') AS inbound,
         length(replies) AS outbound,
-        avgOrNull(t.sentiment) AS sentiment
+        avgOrNull(toDecimal64(t.sentiment, 6)) AS sentiment
     FROM rapport.touchpoints AS t
     WHERE conversation != ''
     GROUP BY conversation, customer_id

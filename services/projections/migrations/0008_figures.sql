@@ -1,4 +1,5 @@
--- Figures that are asked for first. All of them are views: never out of date, never counted twice.
+-- Figures that are asked for first. All of them are views: never out of date, never counted twice. Means are made of decimals and
+-- whole numbers: a sum of floats depends on the order of the rows.
 
 CREATE OR REPLACE VIEW rapport.customer_360
 (
@@ -160,7 +161,7 @@ AS SELECT
     countIf(t.direction = 'inbound') AS inbound, countIf(t.direction = 'outbound') AS outbound,
     countIf(t.type = 'purchase') AS purchases, countIf(t.type = 'refund') AS refunds,
     countIf(t.type = 'case' AND t.direction = 'inbound') AS complaints,
-    countIf(t.type = 'survey') AS surveys, countIf(t.type = 'visit') AS visits, avg(t.sentiment) AS sentiment
+    countIf(t.type = 'survey') AS surveys, countIf(t.type = 'visit') AS visits, avgOrNull(toDecimal64(t.sentiment, 6)) AS sentiment
 FROM rapport.touchpoints AS t
 GROUP BY day
 COMMENT 'One row a day: what happened';
@@ -203,12 +204,13 @@ CREATE OR REPLACE VIEW rapport.satisfaction
 )
 AS SELECT
     toStartOfMonth(s.occurred_at) AS month, s.kind AS kind, count() AS asked, countIf(s.answered) AS n, n / asked AS response_rate,
-    avgOrNull(s.share) AS mean,
-    sumIf(s.share, s.expected > 0) / nullIf(sumIf(s.expected / s.scale, s.answered AND s.expected > 0), 0) AS perceived_to_expected,
+    avgOrNull(toDecimal64(s.share, 9)) AS mean,
+    toFloat64(sumIf(toDecimal64(s.share, 9), s.expected > 0))
+        / nullIf(toFloat64(sumIf(toDecimal64(s.expected / s.scale, 9), s.answered AND s.expected > 0)), 0) AS perceived_to_expected,
     countIf(s.kind = 'nps' AND s.score * 10 >= 9 * s.scale) AS promoters,
     countIf(s.kind = 'nps' AND s.score * 10 <= 6 * s.scale) AS detractors,
     if(s.kind = 'nps' AND n > 0, 100 * (toInt64(promoters) - toInt64(detractors)) / n, NULL) AS nps,
-    ifNull(sum(s.share), 0) AS share_sum
+    toFloat64(ifNull(sum(toDecimal64(s.share, 9)), 0)) AS share_sum
 FROM rapport.surveys AS s
 GROUP BY month, s.kind
 COMMENT 'Surveys by month and kind: mean, perceived / expected, NPS, number of answers, response rate';
@@ -228,7 +230,8 @@ CREATE OR REPLACE VIEW rapport.response_times
 )
 AS SELECT
     toStartOfMonth(c.started_at) AS month, c.source AS source, c.type AS type, count() AS conversations,
-    countIf(NOT c.awaiting) AS answered, countIf(c.awaiting) AS awaiting, avgOrNull(c.response_seconds) AS mean_seconds,
+    countIf(NOT c.awaiting) AS answered, countIf(c.awaiting) AS awaiting, 
+    avgOrNull(dateDiff('microsecond', c.first_inbound_at, c.first_reply_at)) / 1000000 AS mean_seconds,
     quantileExactInclusiveOrNull(0.5)(c.response_seconds) AS median_seconds,
     quantileExactInclusiveOrNull(0.9)(c.response_seconds) AS p90_seconds, maxOrNull(c.response_seconds) AS longest_seconds
 FROM rapport.conversations AS c
