@@ -15,7 +15,7 @@ import psycopg
 from psycopg import Connection
 
 from services.runtime.event_store import Items, RecordedEvent, Rows, Stale, Transaction, checked_kinds, last_of_each
-from services.runtime.postgres_schema import MIGRATION_RECORD, PostgresRecorder, connect, create_tables, new_recorder
+from services.runtime.postgres_schema import MIGRATION_RECORD, PostgresRecorder, connect, create_tables, end_stuck_writer, new_recorder
 
 ROWS_A_PAGE = 1_000
 SET_WATERMARK = "INSERT INTO watermarks VALUES (%s, %s) ON CONFLICT(name) DO UPDATE SET value = excluded.value"
@@ -26,12 +26,25 @@ length, fields, timer_tail = Struct("!i").pack, Struct("!hi").pack, Struct("!iq"
 
 
 class PostgresEventStore:
-    """See EventStore. `conninfo` is libpq's (a URL or name=value words). Waits 2 s at most for another writer, then
-    raises psycopg.errors.LockNotAvailable. After a lost connection the next call makes a new one."""
+    """See EventStore. `conninfo` is libpq's (a URL or name=value words).
 
-    def __init__(self, conninfo: str, *, schema: str = "public", kinds: Iterable[str] = (), item_kinds: Iterable[str] = ()) -> None:
+    Waits `lock_seconds` for another writer, then raises psycopg.errors.LockNotAvailable; one that takes `stuck_seconds`
+    is taken for stopped, and ended. After a lost connection the next call makes a new one.
+    """
+
+    def __init__(
+        self,
+        conninfo: str,
+        *,
+        schema: str = "public",
+        kinds: Iterable[str] = (),
+        item_kinds: Iterable[str] = (),
+        lock_seconds: float = 2.0,
+        stuck_seconds: float = 10.0,
+    ) -> None:
         self._row_kinds, self._item_kinds = checked_kinds(kinds), checked_kinds(item_kinds)
         self._conninfo, self._schema = conninfo, schema
+        self._lock_seconds, self._stuck_seconds = lock_seconds, stuck_seconds
         create_tables(conninfo, schema, self._row_kinds, self._item_kinds)
         self._publishes = False
         self._head = -1
@@ -42,7 +55,7 @@ class PostgresEventStore:
     def _connect(self) -> Connection[Any]:
         self._publishes = False  # the lock went with the connection
         self._head = -1
-        return connect(self._conninfo, self._schema, self._row_kinds, self._item_kinds)
+        return connect(self._conninfo, self._schema, self._row_kinds, self._item_kinds, self._lock_seconds)
 
     def _connection(self) -> Connection[Any]:
         if self._db.closed:
@@ -146,6 +159,8 @@ class PostgresEventStore:
             self._roll_back()
             if isinstance(error, Stale):
                 self.refresh()
+            if isinstance(error, psycopg.errors.LockNotAvailable):
+                end_stuck_writer(self._connection(), self._stuck_seconds)
             raise
         self._open = self._db
         self._next = self._head + transaction.changes_state(), self.last_id + len(transaction.events)

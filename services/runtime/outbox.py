@@ -98,6 +98,10 @@ class Outbox:
             self._work.set()
         metrics.UNPUBLISHED.labels(self._stage).set(self.backlog)
 
+    def key(self, originator: UUID) -> bytes:
+        """The key of its messages."""
+        return (self._keys.get(originator) or self._remember_key(originator))[0]
+
     def take_touched(self) -> dict[UUID, int]:
         """Clears `touched`. Empty while snapshots are still waiting to be sent."""
         if self._snapshots:
@@ -117,11 +121,14 @@ class Outbox:
             async with asyncio.timeout(seconds):
                 await self._progress.wait()
 
-    async def rest(self, finish_within: float = 0.0) -> None:
-        """Publishes on for so long at most, then stops. What is left is published by whoever leads next."""
-        deadline = time.monotonic() + finish_within
+    async def finish(self, within: float) -> None:
+        """Returns when everything is out, at the latest after so many seconds."""
+        deadline = time.monotonic() + within
         while (self.backlog or self._snapshots) and (left := deadline - time.monotonic()) > 0:
             await self.progress(left)
+
+    async def rest(self) -> None:
+        """Stops at once. What is left is published by whoever leads next."""
         task, self._task = self._task, None
         if task:
             task.cancel()
@@ -188,7 +195,7 @@ class Outbox:
     def _messages(self, first: int, events: Sequence[Event]) -> Iterator[tuple[Partition, bytes, bytes | None, Any]]:
         for id, event in enumerate(events, first):
             topic, type_header = self._routes[event.type]
-            key, hashed = self._keys.get(event.originator) or self._key(event.originator)
+            key, hashed = self._keys.get(event.originator) or self._remember_key(event.originator)
             headers = [("id", b"%d" % id), type_header, ("sequence", b"%d" % event.version)]
             yield (topic, hashed % self._partitions[topic]), key, event.state, headers
 
@@ -249,7 +256,7 @@ class Outbox:
                 await producer._sender.close()  # or it would go on trying
                 await producer.client.close()
 
-    def _key(self, originator: UUID) -> tuple[bytes, int]:
+    def _remember_key(self, originator: UUID) -> tuple[bytes, int]:
         if len(self._keys) >= KEYS_REMEMBERED:
             self._keys.clear()
         key = str(originator).encode()

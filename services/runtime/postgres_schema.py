@@ -15,7 +15,6 @@ from services.runtime.event_store import checked_kinds
 
 MIGRATION_RECORD = "__migration__"  # the library's own row in its tracking table
 SESSION = (
-    "SET lock_timeout = '2s'",  # waiting for another writer
     "SET statement_timeout = '30s'",
     "SET idle_in_transaction_session_timeout = '10s'",  # a writer that was stopped must not hold up the others
 )
@@ -39,13 +38,15 @@ class PostgresRecorder(PostgresProcessRecorder):
         return self.datastore.schema, self.events_table_name
 
 
-def connect(conninfo: str, schema: str, kinds: Iterable[str], item_kinds: Iterable[str]) -> Connection[Any]:
-    """In autocommit mode, the schema first in its search path, with the temporary tables through which rows pass."""
+def connect(conninfo: str, schema: str, kinds: Iterable[str], item_kinds: Iterable[str], lock_seconds: float) -> Connection[Any]:
+    """In autocommit mode, waiting for locks for `lock_seconds`, the schema first in its search path, with the temporary
+    tables through which rows pass."""
     staged = {f"staged_rows_{kind}": "key bytea, value bytea" for kind in kinds}
     staged |= {f"staged_items_{kind}": "owner bytea, item bytea, value bytea" for kind in item_kinds}
     staged["staged_timers"] = "key bytea, due bigint"
     db = psycopg.connect(conninfo, autocommit=True, prepare_threshold=1, connect_timeout=5, tcp_user_timeout=20_000)
     db.execute(SQL("SET search_path TO {}").format(Identifier(schema)))
+    db.execute("SELECT set_config('lock_timeout', %s, false)", (f"{int(lock_seconds * 1000)}ms",))
     for setting in SESSION:
         db.execute(setting)
     for name, columns in staged.items():
@@ -54,16 +55,41 @@ def connect(conninfo: str, schema: str, kinds: Iterable[str], item_kinds: Iterab
 
 
 def create_tables(conninfo: str, schema: str, kinds: Iterable[str], item_kinds: Iterable[str]) -> None:
-    """Makes the schema and what tables are missing, one process at a time."""
+    """Makes the schema and what tables are missing, one process at a time. Where all are there it takes no lock on
+    them: `IF NOT EXISTS` would wait for a writer that hangs."""
+    statements = list(_tables(kinds, item_kinds))
     with psycopg.connect(conninfo, autocommit=True) as db:
+        if _made(db, schema) >= set(statements):
+            return
         db.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", (f"tables of {schema}",))
         db.execute(SQL("CREATE SCHEMA IF NOT EXISTS {}").format(Identifier(schema)))
         recorder = new_recorder(conninfo, schema)
         recorder.create_table()
         recorder.datastore.close()
         db.execute(SQL("SET search_path TO {}").format(Identifier(schema)))
-        for statement in _tables(kinds, item_kinds):
-            db.execute(statement)
+        db.execute("CREATE TABLE IF NOT EXISTS made(statement text PRIMARY KEY)")
+        for statement in statements:
+            db.execute(statement.encode())
+            db.execute("INSERT INTO made VALUES (%s) ON CONFLICT DO NOTHING", (statement,))
+
+
+def _made(db: Connection[Any], schema: str) -> set[str]:
+    """The statements that were run here before."""
+    found = db.execute("SELECT to_regclass(format('%%I.made', %s::text))", (schema,)).fetchone()
+    if not found or found[0] is None:
+        return set()
+    return {statement for (statement,) in db.execute(SQL("SELECT statement FROM {}.made").format(Identifier(schema)))}
+
+
+def end_stuck_writer(db: Connection[Any], seconds: float) -> None:
+    """Ends the session that has held the head for so long: a process stopped in the middle of a COPY would hold it up
+    for ever, and no timeout of the server's applies to it. What it wrote is rolled back."""
+    db.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_locks JOIN pg_stat_activity USING (pid) "
+        "WHERE relation = 'head'::regclass AND mode = 'RowExclusiveLock' AND granted "
+        "AND pid <> pg_backend_pid() AND xact_start < clock_timestamp() - make_interval(secs => %s)",
+        (seconds,),
+    )
 
 
 def new_recorder(conninfo: str, schema: str) -> PostgresRecorder:
@@ -82,7 +108,7 @@ def _datastore(conninfo: str, schema: str) -> PostgresDatastore:
     return datastore
 
 
-def _tables(kinds: Iterable[str], item_kinds: Iterable[str]) -> Iterator[bytes]:
+def _tables(kinds: Iterable[str], item_kinds: Iterable[str]) -> Iterator[str]:
     """Keys are bytea, their text in UTF-8: PostgreSQL's text cannot hold U+0000, and would be ordered by a locale."""
     statements = [
         "CREATE TABLE IF NOT EXISTS head(one int PRIMARY KEY CHECK (one = 1), commits bigint NOT NULL)",
@@ -99,4 +125,4 @@ def _tables(kinds: Iterable[str], item_kinds: Iterable[str]) -> Iterator[bytes]:
             f"CREATE TABLE IF NOT EXISTS items_{kind}(owner bytea, item bytea, value bytea NOT NULL, "
             "PRIMARY KEY(owner, item)) WITH (fillfactor = 80)"
         )
-    return (statement.encode() for statement in statements)
+    return iter(statements)

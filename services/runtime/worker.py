@@ -21,6 +21,8 @@ from services.runtime.clock import Clock, SystemClock
 from services.runtime.event_store import EventStore, Stale, Transaction
 from services.runtime.kafka import KafkaConnection
 from services.runtime.outbox import Outbox
+from services.runtime.publisher import Publisher
+from services.runtime.seen_messages import SeenMessages, mark
 from services.runtime.stage import Message, Record, Stage
 
 __all__ = ["Message", "Record", "Stage", "Worker"]
@@ -28,7 +30,6 @@ log = logging.getLogger(__name__)
 DECISIONS_A_BATCH = 3
 TURN_SECONDS = 0.5
 REPEATED = ("duplicate", "already_seen")
-PUBLISHED, SNAPSHOTS = "published", "snapshots"
 
 
 class CommitLost(Stale):
@@ -55,14 +56,13 @@ class Worker:
     ) -> None:
         self._stage, self._store, self._clock = stage, store, clock or SystemClock()
         self._outbox = Outbox(connection, store, stage.route, stage.name, **producer)
-        self._deduplicate, self._max_backlog = deduplicate_by_id, max_backlog
-        self._snapshot_seconds, self._tick_seconds = snapshot_seconds, tick_seconds
+        self._publisher = Publisher(self._outbox, store, stage, snapshot_seconds, max_backlog)
+        self._seen = SeenMessages(store) if deduplicate_by_id else None
+        self._tick_seconds = tick_seconds
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="commit")
         self._committing: asyncio.Task[None] | None = None
         self._fresh = False  # whether caches and the store's head may be counted on
-        self._seen: dict[TP, int] = {}
-        self._stored_marks: dict[str, int] = {}
-        self._last_pause = self._last_tick = self._last_snapshots = self._last_marks = 0.0
+        self._last_pause = self._last_tick = 0.0
 
     async def __aenter__(self) -> Self:
         return self
@@ -71,13 +71,13 @@ class Worker:
         """Ends the open commit, publishes what is left if that takes no longer than a second, keeps the watermarks."""
         try:
             await self._settled()
-            await self._outbox.rest(finish_within=1.0)
-            for name, value in self._new_marks().items():
-                self._store.set_watermark(name, value)
+            await self._publisher.leave()
         except Exception as error:  # the store decides what happened; nothing is lost by leaving now
             log.warning("%s: left in the middle of something: %r", self._stage.name, error)
-        self._thread.shutdown(wait=False)
-        self._store.close()
+        finally:
+            await self._outbox.rest()
+            self._thread.shutdown(wait=False)
+            self._store.close()
 
     # ---- as a sink ----
 
@@ -91,7 +91,7 @@ class Worker:
         began = time.monotonic()
         for _ in range(DECISIONS_A_BATCH):
             await self._freshen()
-            await self._wait_for_outbox()
+            await self._publisher.behind()
             try:
                 transaction, seen = self._decided(batches)
                 await self._settled()
@@ -106,7 +106,8 @@ class Worker:
                 self._fresh = False
                 raise
             else:
-                self._seen.update(seen)
+                if self._seen:
+                    self._seen.remember(seen)
                 self._committing = asyncio.create_task(self._commit(transaction, first, began))
                 return
         raise Stale("other writers were faster several times in a row")
@@ -119,48 +120,30 @@ class Worker:
         self._last_pause = now
         await self._settled()
         await self._freshen()
-        await self._lead()
-        if not self._outbox.leads:
+        if self._store.publisher_lock() and self._store.refresh():  # others committed: publish that too
+            self._fresh = False
+            await self._freshen()
+        if not await self._publisher.lead():
             return
-        self._outbox.committed_up_to(self._store.last_id)
         if now - self._last_tick >= self._tick_seconds:
-            try:
-                await self._decide_by_time(now)
-            except NotYet:
-                return
-            except BaseException:
-                self._fresh = False
-                raise
+            await self._decide_by_time(now)
         if self._fresh:
-            self._take_snapshots(now)
-        self._keep_marks(now)
+            self._publisher.take_snapshots(now)
+        self._publisher.keep_marks()
 
     # ---- deciding ----
 
     def _decided(self, batches: Sequence[Batch]) -> tuple[Transaction, dict[TP, int]]:
         """Reads of the store in here wait until the commit before is through, and see it."""
-        seen: dict[TP, int] = {}
-        repeated = 0
-        records: list[Record] = []
-        for batch in batches:
-            if self._deduplicate:
-                fresh, seen[batch.tp] = _above(batch.records, seen.get(batch.tp) or self._highest_seen(batch.tp))
-                repeated += len(batch.records) - len(fresh)
-                records += fresh
-            else:
-                records += batch.records
+        every = [record for batch in batches for record in batch.records]
+        records, seen = self._seen.fresh(batches) if self._seen else (every, {})
         transaction = self._stage.decide(records) if records else Transaction()
         self._check_routes(transaction)
         transaction.positions = _positions(batches)
-        transaction.watermarks |= {_seen_mark(tp): id for tp, id in seen.items() if id != self._seen.get(tp)}
-        if repeated:
+        transaction.watermarks |= {mark(tp): highest for tp, highest in seen.items()}
+        if repeated := len(every) - len(records):
             transaction.outcomes[REPEATED] += repeated
         return transaction, seen
-
-    def _highest_seen(self, tp: TP) -> int:
-        if tp not in self._seen:
-            self._seen[tp] = self._store.watermark(_seen_mark(tp))
-        return self._seen[tp]
 
     def _check_routes(self, transaction: Transaction) -> None:
         if unknown := {event.type for event in transaction.events} - self._stage.route.keys():
@@ -169,29 +152,35 @@ class Worker:
     async def _decide_by_time(self, now: float) -> None:
         """All that is due, but for no longer than half a second: then batches get their turn, and this goes on after."""
         while time.monotonic() - now < TURN_SECONDS:
-            transaction = self._stage.tick(self._clock.now_ms())
-            if transaction is None or transaction.is_empty():
-                self._last_tick = now
-                return
-            self._check_routes(transaction)
             began = time.monotonic()
             try:
+                transaction = self._stage.tick(self._clock.now_ms())
+                if transaction is None or transaction.is_empty():
+                    self._last_tick = now
+                    return
+                self._check_routes(transaction)
                 first = self._write(transaction)
             except Stale as stale:
                 log.info("%s: deciding again what is due: %s", self._stage.name, stale)
                 self._fresh = False
                 return
+            except BaseException:
+                self._fresh = False
+                raise
             self._committing = asyncio.create_task(self._commit(transaction, first, began))
             await self._settled()
-            await self._wait_for_outbox()
+            try:
+                await self._publisher.behind()
+            except NotYet:
+                return
 
     # ---- committing ----
 
     def _write(self, transaction: Transaction) -> int:
-        marks = self._new_marks()
+        marks = self._publisher.new_marks()
         transaction.watermarks |= marks
         first = self._store.write(transaction)
-        self._stored_marks |= marks
+        self._publisher.stored(marks)
         return first
 
     async def _commit(self, transaction: Transaction, first: int, began: float) -> None:
@@ -211,7 +200,7 @@ class Worker:
             await asyncio.shield(self._committing)
         except Exception as failed:
             self._committing, self._fresh = None, False
-            self._stored_marks.clear()
+            self._publisher.forget()
             raise CommitLost(f"the commit before failed: {failed!r}") from failed
         self._committing = None
 
@@ -222,78 +211,14 @@ class Worker:
         await self._settled()
         self._store.refresh()
         self._stage.forget()
-        self._seen.clear()
+        if self._seen:
+            self._seen.forget()
         self._fresh = True
 
     def _still_at(self, batches: Sequence[Batch]) -> bool:
         """Whether only another writer's news made the batches stale: then they need not be fetched again."""
         stored = self._store.positions()
         return all(stored.get(name, 0) == start for name, (start, _) in _positions(batches).items())
-
-    # ---- publishing ----
-
-    async def _lead(self) -> None:
-        """Publish if nobody else does; and notice what others committed."""
-        leads = self._store.publisher_lock()
-        metrics.PUBLISHING.labels(self._stage.name).set(leads)
-        if self._outbox.leads and not leads:
-            await self._outbox.rest()
-        elif leads and not self._outbox.leads:
-            self._store.refresh()
-            self._fresh = False
-            await self._freshen()
-            marks = self._store.watermark(PUBLISHED), self._store.watermark(SNAPSHOTS)
-            self._stored_marks = dict(zip((PUBLISHED, SNAPSHOTS), marks, strict=True))
-            self._outbox.lead(*marks, self._store.last_id)
-        elif leads and self._store.refresh():
-            self._fresh = False
-            await self._freshen()
-
-    async def _wait_for_outbox(self) -> None:
-        if self._outbox.backlog > self._max_backlog:
-            await self._outbox.progress(seconds=1.0)
-        if self._outbox.backlog > self._max_backlog:
-            raise NotYet(f"{self._outbox.backlog} events wait for Kafka")
-
-    def _take_snapshots(self, now: float) -> None:
-        if now - self._last_snapshots < self._snapshot_seconds:
-            return
-        if touched := self._outbox.take_touched():
-            self._last_snapshots = now
-            ids = {str(originator).encode(): id for originator, id in touched.items()}
-            found = [(ids.get(message.key, 0), message) for message in self._stage.snapshots(touched)]
-            found.sort(key=lambda one: one[0])
-            self._outbox.add_snapshots((_with_id(message, id) for id, message in found), after=self._store.last_id)
-
-    def _new_marks(self) -> dict[str, int]:
-        """How far publishing has come since it was last stored."""
-        if not self._outbox.leads:
-            return {}
-        marks = {PUBLISHED: self._outbox.published, SNAPSHOTS: self._outbox.covered}
-        return {name: value for name, value in marks.items() if value != self._stored_marks.get(name)}
-
-    def _keep_marks(self, now: float) -> None:
-        """When no transaction has carried them for a second."""
-        marks = self._new_marks()
-        if not marks:
-            self._last_marks = now
-        elif now - self._last_marks > 1.0:
-            for name, value in marks.items():
-                self._store.set_watermark(name, value)
-            self._stored_marks |= marks
-
-
-def _above(records: Sequence[Record], highest: int) -> tuple[list[Record], int]:
-    """Those with an id above the highest before them, or without an id; and the highest now."""
-    kept = []
-    for record in records:
-        id = next((value for name, value in record.headers if name == "id"), b"")
-        if not id.isdigit():
-            kept.append(record)
-        elif int(id) > highest:
-            highest = int(id)
-            kept.append(record)
-    return kept, highest
 
 
 def _positions(batches: Sequence[Batch]) -> dict[str, tuple[int, int]]:
@@ -303,11 +228,3 @@ def _positions(batches: Sequence[Batch]) -> dict[str, tuple[int, int]]:
         name = f"{batch.tp.topic}:{batch.tp.partition}"
         positions[name] = positions[name][0] if name in positions else batch.start, batch.next
     return positions
-
-
-def _seen_mark(tp: TP) -> str:
-    return f"seen:{tp.topic}:{tp.partition}"
-
-
-def _with_id(message: Message, id: int) -> Message:
-    return message._replace(headers=(("id", b"%d" % id), *message.headers))

@@ -4,6 +4,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -500,7 +501,7 @@ class Reference:
         return True
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.lists(changes, max_size=12))
 def test_after_any_interleaving_of_two_writers_the_store_holds_what_a_plain_model_holds(
     new_database: Callable[[], Database], steps: list[Any]
@@ -560,6 +561,32 @@ def test_postgres_connects_again_after_a_lost_connection_and_its_writer_is_stale
     assert store.publisher_lock() is False
     store.close()
     other.close()
+
+
+def test_postgres_ends_a_writer_that_was_stopped_in_the_middle_of_its_transaction(postgres_address: str) -> None:
+    # given
+    schema = "s" + uuid4().hex
+    ours = PostgresEventStore(postgres_address, schema=schema, lock_seconds=0.1, stuck_seconds=0.3, **KINDS)
+    with psycopg.connect(postgres_address) as stopped, ExitStack() as unfinished:
+        stopped.execute(f"UPDATE {schema}.head SET commits = commits + 1".encode())
+        copy = unfinished.enter_context(stopped.cursor().copy(f"COPY {schema}.stored_events FROM STDIN".encode()))
+        copy.write(b"half a r")
+        # when
+        refused = 0
+        while True:
+            try:
+                ours.commit(Transaction(events=[event()]))
+                break
+            except psycopg.errors.LockNotAvailable:
+                refused += 1
+        # then
+        assert 0 < refused < 20
+        another = PostgresEventStore(postgres_address, schema=schema, **KINDS)
+        assert [recorded.id for recorded in another.events_after(0, 9)] == [1]
+        another.close()
+        with pytest.raises(psycopg.Error):
+            unfinished.close()
+    ours.close()
 
 
 def test_sqlite_gives_up_waiting_for_another_writer_and_has_written_nothing(tmp_path: Path) -> None:

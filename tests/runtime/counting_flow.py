@@ -125,7 +125,7 @@ class CountingFlow:
     def published(self) -> list[ConsumerRecord]:
         return asyncio.run(read_all(self.connection, self.events))
 
-    def wait_for_published(self, count: int, seconds: float = 30) -> None:
+    def wait_for_published(self, count: int, seconds: float = 60) -> None:
         """Until so many different events are on the topic."""
         wait_until(lambda: asyncio.run(size(self.connection, self.events)) >= count, seconds)
         wait_until(lambda: len({header(r, "id") for r in self.published()}) >= count, seconds)
@@ -191,7 +191,7 @@ def header(record: ConsumerRecord, name: str) -> str:
     return bytes(dict(record.headers)[name]).decode()
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 20) -> None:
+def wait_until(condition: Callable[[], bool], seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "waited too long"

@@ -5,11 +5,13 @@ python counting_worker.py --bootstrap HOST:PORT --store FILE|postgresql://… --
 
 import argparse
 import os
+import sqlite3
 import sys
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
+from random import Random
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 import msgspec
@@ -105,17 +107,39 @@ class CountingStage:
         self._accounts.clear()
 
 
-def open_store(where: str) -> EventStore:
+class UnreliableStore(SQLiteEventStore):
+    """Fails in one of five transactions: before it, after it, or so that nobody knows."""
+
+    chance = Random(5).random
+
+    def write(self, transaction: Transaction) -> int:
+        if self.chance() < 0.1:
+            raise sqlite3.OperationalError("disk I/O error")
+        return super().write(transaction)
+
+    def finish(self) -> None:
+        chance = self.chance()
+        if self._db.in_transaction and chance < 0.05:
+            self._db.execute("ROLLBACK")
+        else:
+            super().finish()
+        if chance < 0.1:
+            self._head = -1
+            raise sqlite3.OperationalError("disk I/O error")
+
+
+def open_store(where: str, unreliable: bool = False) -> EventStore:
     if where.startswith("postgresql://"):
         from services.runtime.event_store_postgres import PostgresEventStore
 
         return PostgresEventStore(where, schema="counting", kinds=["account"])
-    return SQLiteEventStore(Path(where), kinds=["account"])
+    kind = UnreliableStore if unreliable else SQLiteEventStore
+    return kind(Path(where), kinds=["account"])
 
 
 async def main(options: argparse.Namespace) -> int:
     connection = KafkaConnection(options.bootstrap)
-    store = open_store(options.store)
+    store = open_store(options.store, options.unreliable)
     stage = CountingStage(store, options.events, options.snapshots)
     async with Worker(
         stage,
@@ -145,6 +169,7 @@ if __name__ == "__main__":
         parser.add_argument(f"--{name}", required=True)
     parser.add_argument("--member")
     parser.add_argument("--deduplicate", action="store_true")
+    parser.add_argument("--unreliable", action="store_true")
     parser.add_argument("--snapshot-seconds", type=float, default=1.0)
     parser.add_argument("--max-records", type=int, default=8_000)
     parser.add_argument("--session-seconds", type=float, default=2.0)

@@ -106,6 +106,19 @@ def test_a_worker_that_wakes_up_after_its_session_changes_nothing(postgres_flow:
     wait_until(lambda: flow.newest_snapshots() == flow.expected_snapshots())
 
 
+def test_a_store_that_fails_now_and_then_costs_nothing_but_time(flow: CountingFlow) -> None:
+    # given
+    flow.send(10_000)
+    worker = flow.worker("--unreliable", "--max-records", "200")
+    # when
+    flow.wait_for_published(10_000, seconds=60)
+    # then
+    flow.check_exactly_once()
+    assert worker.metrics()['rapport_batches_total{result="failed",stage="counting"}'] > 0
+    assert worker.metrics()['rapport_batches_total{result="stale",stage="counting"}'] > 0
+    wait_until(lambda: flow.newest_snapshots() == flow.expected_snapshots())
+
+
 def test_sigterm_under_load_ends_the_process_in_time_and_the_next_one_goes_on(flow: CountingFlow) -> None:
     # given
     flow.send(60_000)
