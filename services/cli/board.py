@@ -41,6 +41,10 @@ class Board:
     settings: dict[str, Any] = field(default_factory=dict)
     lines: list[Line] = field(default_factory=list)
 
+    @property
+    def has_failed(self) -> bool:
+        return self.phase == "failed"
+
     def line(self, name: str) -> Line | None:
         return next((line for line in self.lines if line.name == name), None)
 

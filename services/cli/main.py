@@ -5,7 +5,16 @@ from typing import Annotated
 
 import typer
 
-from services.cli import config_command, doctor_command, emit_command, keys_commands, service_commands, sql_command, stack_commands
+from services.cli import (
+    config_command,
+    demo_command,
+    doctor_command,
+    emit_command,
+    keys_commands,
+    service_commands,
+    sql_command,
+    stack_commands,
+)
 from services.cli.errors import CommandFailed, explained
 
 EPILOG = """
@@ -39,7 +48,16 @@ def root(
     """Options of every command."""
 
 
-for commands in (stack_commands, emit_command, sql_command, doctor_command, config_command, keys_commands, service_commands):
+for commands in (
+    demo_command,
+    stack_commands,
+    emit_command,
+    sql_command,
+    doctor_command,
+    config_command,
+    keys_commands,
+    service_commands,
+):
     commands.add_to(app)
 
 

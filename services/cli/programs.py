@@ -8,11 +8,16 @@ Health = Callable[[], str | None]
 """What is wrong, in words; None: nothing."""
 
 
+HOPELESS = 78
+"""Exit code of a preparation that would fail again, however often it is tried (EX_CONFIG of sysexits.h)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Program:
     """One process. ``needs`` names programs that must be well (or, of a preparation, done) before it starts.
 
-    A ``preparation`` ends by itself: with 0 it is done, else it is tried again. Programs are stopped in the order of ``stop_turn``.
+    A ``preparation`` ends by itself: with 0 it is done, with HOPELESS
+    the whole stack has failed, else it is tried again. Programs are stopped in the order of ``stop_turn``.
     ``environment``: the whole of it; None: the supervisor's own.
     """
 

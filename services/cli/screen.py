@@ -1,10 +1,14 @@
 """What goes to the terminal: one console for answers, one for what is said beside them."""
 
+import sys
 import time
 
 from rich.console import Console
 
-out = Console(highlight=False)
+WIDE = 160
+"""Columns where there is no terminal to ask."""
+
+out = Console(highlight=False, width=None if sys.stdout.isatty() else WIDE)
 err = Console(stderr=True, highlight=False)
 
 

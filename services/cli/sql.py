@@ -1,7 +1,9 @@
 """Asks the warehouse what a person typed, with reading rights only, and shows the answer."""
 
 import csv
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, TextIO
 
 from rich.console import Group, RenderableType
@@ -13,6 +15,10 @@ from services.runtime.settings import Settings
 from services.runtime.warehouse import Answer, Warehouse, WarehouseAway, WarehouseRefused
 
 LISTS = '`rapport sql "SELECT * FROM readme"` lists tables and views, `rapport sql "DESCRIBE customers"` the columns of one'
+
+READONLY = 164
+MOST_COLUMNS_A_WIDTH = 0.1
+"""A table needs about ten characters a column to be read."""
 
 
 def reader_address(settings: Settings) -> str:
@@ -26,31 +32,54 @@ def reader_address(settings: Settings) -> str:
     return f"{path}?readonly=2{'&' + options if options else ''}"
 
 
-def ask(settings: Settings, query: str) -> Answer:
+def ask(settings: Settings, query: str, parameters: Mapping[str, Any] | None = None) -> Answer:
     """Raises CommandFailed with ClickHouse's own words."""
     warehouse = Warehouse(reader_address(settings), pauses=())
     try:
-        return warehouse.ask(query)
+        return warehouse.ask(query, parameters)
     except WarehouseRefused as refused:
-        raise CommandFailed(f"ClickHouse says: {refused}", LISTS) from refused
+        remedy = "this command may only read; clickhouse-client as user default may change" if refused.code == READONLY else LISTS
+        raise CommandFailed(f"ClickHouse says: {_plain(str(refused))}", remedy) from refused
     except WarehouseAway as away:
         raise CommandFailed(f"ClickHouse cannot be reached: {away}", "`rapport status` shows the stack, `rapport up` starts it") from away
     finally:
         warehouse.close()
 
 
-def as_table(answer: Answer, most: int) -> RenderableType:
-    """Numbers to the right; at most ``most`` rows (0: all), saying how many more there are."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
+def _plain(words: str) -> str:
+    return words.removeprefix("DB::Exception: ").removesuffix(" Stack trace:")
+
+
+def as_table(answer: Answer, most: int, width: int) -> RenderableType:
+    """At most ``most`` rows (0: all), saying how many more there are. What is too wide is shown a column a line."""
     shown = answer.rows[:most] if most else answer.rows
-    for index, name in enumerate(answer.columns):
-        is_number = bool(shown) and isinstance(shown[0][index], int | float) and not isinstance(shown[0][index], bool)
+    left = len(answer.rows) - len(shown)
+    more = f"… {left:,} more rows: --rows 0 shows all, --csv writes them out" if left else f"{len(answer.rows):,} rows"
+    is_wide = len(answer.columns) > MOST_COLUMNS_A_WIDTH * width
+    return Group(_column_a_line(answer.columns, shown) if is_wide else _row_a_line(answer.columns, shown), Text(more, "dim"))
+
+
+def _column_a_line(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> Table:
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(style="dim")
+    table.add_column(overflow="fold")
+    for row in rows:
+        for name, value in zip(columns, row, strict=True):
+            table.add_row(name, Text(_cell(value)))
+        table.add_section()
+        table.add_row("", "")
+    return table
+
+
+def _row_a_line(columns: Sequence[str], shown: Sequence[Sequence[Any]]) -> Table:
+    """Numbers to the right."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for index, name in enumerate(columns):
+        is_number = bool(shown) and isinstance(shown[0][index], int | float | Decimal) and not isinstance(shown[0][index], bool)
         table.add_column(name, justify="right" if is_number else "left", overflow="fold")
     for row in shown:
         table.add_row(*(Text(_cell(value)) for value in row))
-    left = len(answer.rows) - len(shown)
-    more = f"… {left:,} more rows: --rows 0 shows all, --csv writes them out" if left else f"{len(answer.rows):,} rows"
-    return Group(table, Text(more, "dim"))
+    return table
 
 
 def as_csv(answer: Answer, file: TextIO) -> None:

@@ -35,4 +35,4 @@ def sql(
     if csv:
         as_csv(answer, sys.stdout)
     else:
-        out.print(as_table(answer, rows))
+        out.print(as_table(answer, rows, out.width))

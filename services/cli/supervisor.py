@@ -7,7 +7,7 @@ from pathlib import Path
 
 from services.cli.board import Board, Line, State
 from services.cli.processes_of_ours import created_at
-from services.cli.programs import Program
+from services.cli.programs import HOPELESS, Program
 from services.cli.restarts import Restarts
 from services.embedded.processes import launch
 
@@ -16,7 +16,7 @@ LOOK_AT_STARTING, LOOK_AT_RUNNING = 0.1, 1.0
 
 
 class Child:
-    """One program under supervision. Its ``line`` on the board always says how it is."""
+    """One program under supervision. Its ``line`` on the board always says how it is; ``hopeless``: why no retry can help."""
 
     def __init__(self, program: Program, clock: Callable[[], float] = time.monotonic) -> None:
         self.program = program
@@ -25,6 +25,7 @@ class Child:
         self._process: subprocess.Popen[bytes] | None = None
         self._restarts = Restarts()
         self._began = self._look_at = 0.0
+        self.hopeless = ""
 
     @property
     def is_ready(self) -> bool:
@@ -70,6 +71,8 @@ class Child:
         if self.program.preparation and code == 0:
             self._become("done")
             return
+        if self.program.preparation and code == HOPELESS:
+            self.hopeless = f"{self.program.name}: {_last_words(self.program.log)}"
         self._restarts = self._restarts.after_end(now, now - self._began)
         self.line.restarts = self._restarts.in_all
         self._become("backing off", f"ended with status {code}: {_last_words(self.program.log)}")
@@ -106,9 +109,12 @@ class Supervisor:
             child.turn(ready)
         if self.board.phase == "starting" and all(child.is_ready for child in self._children):
             self.board.phase = "ready"
+        if hopeless := next((child.hopeless for child in self._children if child.hopeless), ""):
+            self.board.phase, self.board.note = "failed", hopeless
 
     def stop(self, on_change: Callable[[], None]) -> None:
         """Stops the programs, those of an earlier turn first; of one turn all at once."""
+        failed = self.board.phase == "failed"
         self.board.phase = "stopping"
         for turn in sorted({child.program.stop_turn for child in self._children}):
             together = [child for child in self._children if child.program.stop_turn == turn]
@@ -118,7 +124,7 @@ class Supervisor:
             for child in together:
                 child.stop()
                 on_change()
-        self.board.phase = "stopped"
+        self.board.phase = "failed" if failed else "stopped"
 
 
 def _last_words(log: Path, longest: int = 200) -> str:

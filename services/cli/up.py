@@ -56,13 +56,15 @@ class Run:
         self.board.phase, self.board.note, self.board.total = "starting", "", 0
         supervisor = Supervisor(programs(self._settings, self._arguments), self.board)
         try:
-            while not self._stopping:
+            while not self._stopping and not self.board.has_failed:
                 supervisor.turn()
                 self._tell_sometimes()
                 time.sleep(TURN_SECONDS)
         finally:
             supervisor.stop(self._tell)
             self._tell()
+        if self.board.has_failed:
+            raise CommandFailed(self.board.note, "its log and `rapport doctor` say more")
 
     def _asked_to_stop(self, *_: object) -> None:
         self._stopping = True

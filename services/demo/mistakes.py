@@ -25,6 +25,14 @@ class Mistakes:
     nobodys: list[Touchpoint]
     unreadable: dict[str, bytes]
 
+    def harmless(self) -> list[bytes]:
+        """What is sent first: within one request ingest itself would see the conflicts."""
+        return [json.dumps(touchpoint).encode() for touchpoint in self.repeats]
+
+    def harmful(self) -> list[bytes]:
+        """What ends in quarantine."""
+        return [*(json.dumps(touchpoint).encode() for touchpoint in (*self.conflicts, *self.nobodys)), *self.unreadable.values()]
+
 
 def mistakes(shop: Shop) -> Mistakes:
     some = purchases(Shop(shop.orders[:REPEATS]))

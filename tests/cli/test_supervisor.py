@@ -99,6 +99,15 @@ def test_a_preparation_is_done_once_and_then_lets_others_start(tmp_path: Path, s
     assert stack.line("topics").restarts == 0
 
 
+def test_a_preparation_that_can_never_succeed_fails_the_stack_with_its_reason(tmp_path: Path, stacks: Callable[..., Stack]) -> None:
+    says = [sys.executable, "-c", "print('0001.sql was changed'); raise SystemExit(78)"]
+    preparation = Program("tables", says, tmp_path / "tables.log", lambda: None, preparation=True)
+    stack = stacks(preparation, program(tmp_path, "reader", SLEEPS, "tables"))
+    until(lambda: stack.board.phase == "failed", stack.supervisor.turn)
+    assert stack.board.note == "tables: 0001.sql was changed"
+    assert stack.line("reader").state == "waiting"
+
+
 def test_a_program_that_says_it_is_unwell_shows_why_and_recovers(tmp_path: Path, stacks: Callable[..., Stack]) -> None:
     ill: list[str | None] = [None]
     stack = stacks(program(tmp_path, "reader", well=lambda: ill[0]))
