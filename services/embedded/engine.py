@@ -10,7 +10,7 @@ from typing import Any
 
 import chdb
 
-from services.embedded import server_errors
+from services.embedded import rows_file, server_errors
 from services.embedded.access import ANALYST, OWNER, AccessRules
 from services.embedded.engine_config import config_xml, connection_string
 from services.embedded.engine_session import Session
@@ -26,6 +26,8 @@ class Engine:
     def __init__(self, directory: Path, config: Path, max_memory_bytes: int) -> None:
         config.write_text(config_xml(max_memory_bytes), encoding="utf-8")
         directory.mkdir(parents=True, exist_ok=True)
+        self._incoming = directory / "incoming"
+        rows_file.clear(self._incoming)
         self._address = connection_string(directory, config)
         # The last connection to close shuts the engine down, so this one stays open for as long as the server runs.
         self._control = chdb.connect(self._address)
@@ -41,7 +43,7 @@ class Engine:
         if user not in USERS or password:
             reason = "Authentication failed: password is incorrect, or there is no user with such name"
             raise ServerError(server_errors.AUTHENTICATION_FAILED, f"{user}: {reason}. (AUTHENTICATION_FAILED)")
-        session = Session(lambda: chdb.connect(self._address), user, self.known_settings)
+        session = Session(lambda: chdb.connect(self._address), user, self.known_settings, self._incoming)
         try:
             if settings:
                 session.keep(settings)

@@ -10,6 +10,8 @@ MEGABYTE = 1024 * 1024
 CONNECTION_SETTINGS = {
     # An insert is acknowledged when its part is on disk, not when it is queued; deduplication tokens need this too.
     "async_insert": "0",
+    # Blocks are joined up to this size before they are written: an insert's memory.
+    "min_insert_block_size_bytes": str(64 * MEGABYTE),
     # The engine's own convenience for its command line: a server takes no `1 + 1`.
     "implicit_select": "0",
     "allow_introspection_functions": "0",

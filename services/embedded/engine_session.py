@@ -8,11 +8,14 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from services.embedded import server_errors
 from services.embedded.engine_config import CONNECTION_SETTINGS
+from services.embedded.insert_head import InsertHead
 from services.embedded.native_blocks import Column
+from services.embedded.rows_file import RowsFile
 from services.embedded.server_errors import ServerError
 from services.embedded.sql_tokens import Token, quoted, quoted_name
 
@@ -33,12 +36,13 @@ class Answer:
 class Session:
     """One client's connection: current database, settings and temporary tables are its own."""
 
-    def __init__(self, connect: Callable[[], Any], user: str, known_settings: frozenset[str]) -> None:
+    def __init__(self, connect: Callable[[], Any], user: str, known_settings: frozenset[str], incoming: Path) -> None:
         self._connect = connect
         self._connection = connect()
         self._database = ""
         self.user = user
         self._known_settings = known_settings
+        self._incoming = incoming
         self._kept_settings: dict[str, str] = {}
         """What the client SET for the whole session, as written, so that a query's own settings can be undone."""
 
@@ -49,7 +53,7 @@ class Session:
     @contextmanager
     def sibling(self) -> Iterator["Session"]:
         """Another session in the same database, for a question in between while a result is streamed on this one."""
-        session = Session(self._connect, self.user, self._known_settings)
+        session = Session(self._connect, self.user, self._known_settings, self._incoming)
         try:
             if self._database:
                 session.use(self._database)
@@ -118,10 +122,9 @@ class Session:
         with _engine_errors():
             return ResultStream(self._connection.send_query(sql, output_format, params=dict(parameters or {})))
 
-    def insert(self, sql_before_rows: str, input_format: str) -> "RowsInsert":
-        """Starts an INSERT whose rows are pushed piece by piece; nothing is there before `finish`."""
-        with _engine_errors():
-            return RowsInsert(self._connection.send_insert(sql_before_rows, input_format))
+    def insert(self, insert: InsertHead, rows_format: str) -> "RowsInsert":
+        """Begins an INSERT whose rows are pushed piece by piece; nothing is there before `finish`."""
+        return RowsInsert(self, insert, rows_format, RowsFile(self._incoming))
 
     def describe(self, what: str, parameters: Mapping[str, str] | None = None) -> list[tuple[str, str, str]]:
         """(name, type, kind of default) of a table's or a parenthesised SELECT's columns."""
@@ -156,21 +159,24 @@ class ResultStream:
 class RowsInsert:
     """An INSERT in progress. Exactly one of `finish` and `cancel` ends it."""
 
-    def __init__(self, inserter: Any) -> None:
-        self._inserter = inserter
+    def __init__(self, session: Session, insert: InsertHead, rows_format: str, rows: RowsFile) -> None:
+        self._session = session
+        self._insert = insert
+        self._format = rows_format
+        self._rows = rows
 
     def push(self, rows: bytes) -> None:
-        with _engine_errors():
-            self._inserter.append(rows)
+        self._rows.add(rows)
 
-    def finish(self) -> tuple[int, int]:
-        """Commits, and returns (rows, bytes) written; they are on disk then."""
-        with _engine_errors():
-            result = self._inserter.finish()
-        return result.rows_written, result.bytes_written
+    def finish(self) -> Answer:
+        """Runs the insert: the rows are on disk when this returns."""
+        try:
+            return self._session.run(self._rows.statement(self._insert, self._format), "Null")
+        finally:
+            self._rows.remove()
 
     def cancel(self) -> None:
-        self._inserter.cancel()
+        self._rows.remove()
 
 
 @contextmanager

@@ -101,7 +101,3 @@ def summary(answer: Answer) -> str:
         "elapsed_ns": int(answer.elapsed_s * 1e9),
     }
     return json.dumps({name: str(number) for name, number in numbers.items()})
-
-
-def written_summary(rows: int, size: int) -> str:
-    return summary(Answer(b"", rows, rows, size, rows, size, 0.0))

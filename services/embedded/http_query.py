@@ -4,10 +4,11 @@ import uuid
 
 from services.embedded.engine import Engine
 from services.embedded.engine_session import Answer, ResultStream, RowsInsert, Session
-from services.embedded.http_answers import WITHOUT_HEADER, summary, written_summary
+from services.embedded.http_answers import WITHOUT_HEADER, summary
 from services.embedded.http_body import QueryText, SentTable
 from services.embedded.http_request import HttpRequest
 from services.embedded.http_sessions import NamedSessions
+from services.embedded.insert_head import InsertHead
 from services.embedded.query_admission import Admission, AdmittedQuery, QueryRequest
 from services.embedded.sql_tokens import quoted_name
 
@@ -58,7 +59,7 @@ class HttpQuery:
             _create_table(session, table)
         insert = query.statement.insert
         if insert and self._text.rows_follow:
-            self._insert = session.insert(insert.before_rows, insert.format)
+            self._insert = session.insert(insert, insert.format)
             return
         self.output_format = query.statement.format or self._http.default_format
         if query.statement.reads and self.output_format.lower() in WITHOUT_HEADER:
@@ -90,7 +91,7 @@ class HttpQuery:
         """The rows are on disk when this returns."""
         assert self._insert
         insert, self._insert = self._insert, None
-        self.summary = written_summary(*insert.finish())
+        self.summary = summary(insert.finish())
         self._succeeded = True
 
     def close(self) -> None:
@@ -132,6 +133,6 @@ class HttpQuery:
 
 def _create_table(session: Session, table: SentTable) -> None:
     session.run_inside(f"CREATE TEMPORARY TABLE {quoted_name(table.name)} ({table.structure})")
-    insert = session.insert(f"INSERT INTO {quoted_name(table.name)}", table.rows_format)
+    insert = session.insert(InsertHead.into(quoted_name(table.name)), table.rows_format)
     insert.push(table.rows)
     insert.finish()

@@ -22,10 +22,10 @@ class InsertHead:
     data_start: int
     """Where inline rows begin in the text."""
 
-    @property
-    def before_rows(self) -> str:
-        """The statement as the engine wants it before rows are pushed in any format."""
-        return f"INSERT INTO {self.target} {self.columns} {self.settings}".strip()
+    @staticmethod
+    def into(table: str) -> "InsertHead":
+        """An INSERT of all columns into a table, its name quoted."""
+        return InsertHead(table, "", "", "", 0)
 
 
 def read_insert_head(sql: str) -> tuple[InsertHead | None, Sequence[Token]]:

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 
 from services.embedded.engine_session import RowsInsert, Session
+from services.embedded.insert_head import InsertHead
 from services.embedded.native_blocks import Block, Column
 from services.embedded.native_result import NativeResult
 from services.embedded.native_types import UnknownType, layout_of
 from services.embedded.query_admission import Admission, AdmittedQuery, QueryRequest
-from services.embedded.server_errors import ServerError
 from services.embedded.sql_tokens import quoted_name
 
 ExternalTable = tuple[str, Block]
@@ -16,8 +16,7 @@ ExternalTable = tuple[str, Block]
 class NativeQuery:
     """`open` first; then `push` and `finish_rows` if `takes_rows`, else `next_block` until None. `abort` ends it early.
 
-    Every step raises ServerError; the query has ended then, and nothing more may be called. (One exception: a failed
-    `push` is told by `finish_rows`, because the client sends all its blocks before it listens.)
+    Every step raises ServerError; the query has ended then, and nothing more may be called.
     """
 
     def __init__(self, admission: Admission, session: Session, request: QueryRequest, tables: Sequence[ExternalTable]) -> None:
@@ -27,7 +26,6 @@ class NativeQuery:
         self._tables = tables
         self._query: AdmittedQuery | None = None
         self._insert: RowsInsert | None = None
-        self._failure: ServerError | None = None
         self.result: NativeResult | None = None
         self.columns: list[Column] = []
         self.first_block: bytes | None = None
@@ -70,26 +68,21 @@ class NativeQuery:
     def push(self, block: Block) -> None:
         assert self._query
         assert self._query.statement.insert
-        if self._failure or not block.rows:
-            return
-        try:
+        if block.rows:
             if self._insert is None:
-                self._insert = self._session.insert(self._query.statement.insert.before_rows, "Native")
+                self._insert = self._session.insert(self._query.statement.insert, "Native")
             self._insert.push(block.raw)
-        except ServerError as failed:
-            self._failure = failed
 
     def finish_rows(self) -> tuple[int, int]:
         """(rows, bytes) written, on disk now."""
+        insert, self._insert = self._insert, None
         try:
-            if self._failure:
-                raise self._failure
-            written = self._insert.finish() if self._insert else (0, 0)
+            answer = insert.finish() if insert else None
         except BaseException:
-            self.abort()
+            self._end(succeeded=False)
             raise
         self._end(succeeded=True)
-        return written
+        return (answer.written_rows, answer.written_bytes) if answer else (0, 0)
 
     def abort(self) -> None:
         """Drops what was begun; does nothing to a query that has ended."""
@@ -131,6 +124,6 @@ def _create_external_table(session: Session, name: str, block: Block) -> None:
     columns = ", ".join(f"{quoted_name(column)} {type_name}" for column, type_name in block.columns)
     session.run_inside(f"CREATE TEMPORARY TABLE {quoted_name(name)} ({columns})")
     if block.rows:
-        insert = session.insert(f"INSERT INTO {quoted_name(name)}", "Native")
+        insert = session.insert(InsertHead.into(quoted_name(name)), "Native")
         insert.push(block.raw)
         insert.finish()
