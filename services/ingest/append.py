@@ -14,6 +14,7 @@ ACKNOWLEDGED_WITHIN = 4.0
 """Seconds after which a request stops waiting and is answered 503."""
 
 SWEEP_SECONDS = 0.25
+CLOSE_SECONDS = 2.5
 NO_HEADERS: Headers = []
 
 
@@ -63,8 +64,9 @@ class Appender:
         """What is wrong with the log right now, in words; None: nothing."""
         return await self._log.probe()
 
-    async def close(self, within: float = 3.0) -> None:
-        """Waits for what is under way, then stops. Call it when no request is left that could append."""
+    async def close(self, within: float = 1.0) -> None:
+        """Waits a moment for what is under way, then stops; takes at most ``within`` and CLOSE_SECONDS. Call it when every request is
+        answered: what is then still under way was answered 503."""
         deadline = time.monotonic() + within
         while time.monotonic() < deadline and not all(lane.idle for lane in self._lanes.values()):
             await asyncio.sleep(0.02)
@@ -74,7 +76,7 @@ class Appender:
                 await self._sweeping
         for lane in self._lanes.values():
             await lane.close()
-        await self._log.close(within)
+        await self._log.close(CLOSE_SECONDS)
 
     def _by_lane(self, topic: str, messages: Sequence[Admitted]) -> list[tuple[Lane, list[Admitted]]]:
         if not messages:

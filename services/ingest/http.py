@@ -75,11 +75,8 @@ def _add_segment_settings(api: FastAPI, door: Door) -> None:
     async def settings(write_key: str, request: Request) -> dict[str, Any]:
         if door.keys.check(write_key) is None:
             raise HTTPException(404, "no such write key")
-        return {
-            "integrations": {
-                "Segment.io": {"apiKey": write_key, "apiHost": f"{request.url.netloc}/v1", "protocol": request.url.scheme},
-            }
-        }
+        scheme = request.headers.get("x-forwarded-proto", request.url.scheme)
+        return {"integrations": {"Segment.io": {"apiKey": write_key, "apiHost": f"{request.url.netloc}/v1", "protocol": scheme}}}
 
     @api.post("/v1/m", include_in_schema=False)
     @api.post("/v1/m/", include_in_schema=False)

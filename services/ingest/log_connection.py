@@ -14,7 +14,7 @@ NewProducer = Callable[[], Any]
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 2.0
 PROBE_SECONDS = 2.0
-STOP_SECONDS = 1.5
+STOP_SECONDS = 1.0
 PARTITIONS_SECONDS = 30.0
 _log = logging.getLogger(__name__)
 

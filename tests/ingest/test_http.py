@@ -4,7 +4,11 @@ import asyncio
 import base64
 import gzip
 import json
+import os
+import subprocess
+import sys
 import uuid
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -284,3 +288,17 @@ def test_operators_see_health_and_figures_and_visitors_a_pointer(http: httpx.Cli
     assert http.get("/").json()["docs"] == "/docs"
     for method, path, code in (("GET", "/nowhere", "not_found"), ("GET", DOOR, "method_not_allowed")):
         assert http.request(method, path).json()["code"] == code
+
+
+def test_a_port_that_is_taken_ends_the_start_with_the_remedy(ingest: Ingest, tmp_path: Path) -> None:
+    environment = {
+        **os.environ,
+        "RAPPORT_DATA_DIR": str(tmp_path),
+        "RAPPORT_INGEST_PORT": str(ingest.port),
+        "RAPPORT_KAFKA_BOOTSTRAP": "127.0.0.1:1",
+    }
+    ended = subprocess.run(
+        [sys.executable, "-m", "services.ingest.app"], env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert ended.returncode == 1
+    assert "RAPPORT_INGEST_PORT" in ended.stderr
