@@ -45,7 +45,7 @@ class Message:
 
 def payload(kind: str, number: int) -> dict[str, object]:
     way = "inbound" if number % 2 else "outbound"
-    return {
+    payloads: dict[str, dict[str, object]] = {
         "visit": {"place": "page", "name": f"/shelf/{number % 500}"},
         "email": {
             "direction": way,
@@ -83,7 +83,8 @@ def payload(kind: str, number: int) -> dict[str, object]:
             "severity": "high",
         },
         "survey": {"kind": "csat", "score": float(1 + number % 5), "scale": 5, "expected": 4.0},
-    }[kind]
+    }
+    return payloads[kind]
 
 
 def published(count: int, customers: int, seed: int = 7) -> Iterator[Message]:

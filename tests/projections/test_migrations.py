@@ -8,6 +8,7 @@ import pytest
 from services.projections import migrating
 from services.projections.migrating import MigrationChanged, migrate_with, migrations, store_of
 from services.projections.routing import TABLES
+from services.projections.table import Table
 from services.runtime.warehouse import Warehouse
 from tests.projections.conftest import Analyst
 
@@ -91,13 +92,12 @@ def test_every_time_is_in_utc_and_every_sum_of_money_has_its_minor_units_beside(
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
-def test_rows_have_the_columns_of_their_table(migrated: Analyst, table: object) -> None:
-    name, columns = table  # type: ignore[misc]
+def test_rows_have_the_columns_of_their_table(migrated: Analyst, table: Table) -> None:
     stored = migrated.ask(
-        "SELECT name FROM system.columns WHERE database = 'rapport_store' AND table = %(table)s ORDER BY position", table=name
+        "SELECT name FROM system.columns WHERE database = 'rapport_store' AND table = %(table)s ORDER BY position", table=table.name
     )
 
-    assert tuple(column for (column,) in stored) == columns
+    assert tuple(column for (column,) in stored) == table.columns
 
 
 def test_readme_lists_exactly_what_exists(migrated: Analyst) -> None:
