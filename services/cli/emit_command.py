@@ -34,10 +34,12 @@ def emit(
     """
     from services.cli.own_write_key import own_write_key
     from services.cli.running_stack import settings_of_running_stack
+    from services.cli.sending import require_door
     from services.cli.sending_view import send_with_progress
 
     settings = settings_of_running_stack(arguments(data_dir))
     door = url or f"http://{settings.ingest.host}:{settings.ingest.port}"
+    require_door(door)
     total = Path(file).stat().st_size if file != "-" and Path(file).is_file() else None
     sent = send_with_progress("sending", _lines(file), door, key or own_write_key(settings.data_dir), total)
     if sent.rejected:

@@ -7,10 +7,12 @@ import typer
 
 from services.cli import (
     config_command,
+    customer_command,
     demo_command,
     doctor_command,
     emit_command,
     keys_commands,
+    quarantine_commands,
     service_commands,
     sql_command,
     stack_commands,
@@ -52,7 +54,9 @@ for commands in (
     demo_command,
     stack_commands,
     emit_command,
+    customer_command,
     sql_command,
+    quarantine_commands,
     doctor_command,
     config_command,
     keys_commands,

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from services.cli.errors import CommandFailed
-from services.runtime.http_requests import Poster, Reply
+from services.runtime.http_requests import Poster, Reply, get
 
 LINES_A_REQUEST = 500
 BYTES_A_REQUEST = 1_000_000
@@ -66,6 +66,14 @@ def parts(lines: Iterable[bytes]) -> Iterator[Part]:
         size += len(stripped) + 1
     if part.lines:
         yield part
+
+
+def require_door(door: str) -> None:
+    """Raises CommandFailed where no ingest answers: at once, rather than after the patience that a busy one is given."""
+    try:
+        get(f"{door.rstrip('/')}/healthz", 5)
+    except (OSError, ValueError) as error:
+        raise CommandFailed(f"no ingest answers at {door}: {error}", "`rapport up` starts one here, --url names one elsewhere") from error
 
 
 def send(lines: Iterable[bytes], door: str, write_key: str, in_flight: int = 4) -> Iterator[Sent]:

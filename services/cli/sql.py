@@ -1,7 +1,9 @@
 """Asks the warehouse what a person typed, with reading rights only, and shows the answer."""
 
 import csv
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, TextIO
@@ -11,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from services.cli.errors import CommandFailed
+from services.cli.running_stack import require_running
 from services.runtime.settings import Settings
 from services.runtime.warehouse import Answer, Warehouse, WarehouseAway, WarehouseRefused
 
@@ -32,11 +35,15 @@ def reader_address(settings: Settings) -> str:
     return f"{path}?readonly=2{'&' + options if options else ''}"
 
 
-def ask(settings: Settings, query: str, parameters: Mapping[str, Any] | None = None) -> Answer:
-    """Raises CommandFailed with ClickHouse's own words."""
+@contextmanager
+def reading(settings: Settings) -> Iterator[Warehouse]:
+    """A connection that only reads. Raises CommandFailed where ClickHouse does not answer, or with its own words."""
+    if settings.clickhouse.url is None:
+        require_running(settings)
+    logging.getLogger("clickhouse_driver").addHandler(logging.NullHandler())  # what it would say is said below
     warehouse = Warehouse(reader_address(settings), pauses=())
     try:
-        return warehouse.ask(query, parameters)
+        yield warehouse
     except WarehouseRefused as refused:
         remedy = "this command may only read; clickhouse-client as user default may change" if refused.code == READONLY else LISTS
         raise CommandFailed(f"ClickHouse says: {_plain(str(refused))}", remedy) from refused
@@ -44,6 +51,12 @@ def ask(settings: Settings, query: str, parameters: Mapping[str, Any] | None = N
         raise CommandFailed(f"ClickHouse cannot be reached: {away}", "`rapport status` shows the stack, `rapport up` starts it") from away
     finally:
         warehouse.close()
+
+
+def ask(settings: Settings, query: str, parameters: Mapping[str, Any] | None = None) -> Answer:
+    """Raises as ``reading`` does."""
+    with reading(settings) as warehouse:
+        return warehouse.ask(query, parameters)
 
 
 def _plain(words: str) -> str:
