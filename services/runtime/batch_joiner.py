@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from services.runtime import metrics
@@ -56,9 +56,12 @@ class BatchJoiner:
             self._show_lag()
 
     def problem(self) -> str | None:
-        """What has kept the stage from working for half a minute; None: nothing."""
+        """What has kept the stage from working for half a minute, by itself or as its sink says; None: nothing."""
         since = self._failing_since
-        return self._failure if since is not None and time.monotonic() - since > UNHEALTHY_SECONDS else None
+        if since is not None and time.monotonic() - since > UNHEALTHY_SECONDS:
+            return self._failure
+        asked: Callable[[], str | None] | None = getattr(self._sink, "problem", None)
+        return asked() if asked else None
 
     async def _join(self) -> list[Batch]:
         """Empty when a tick is due and no join is complete."""
@@ -125,6 +128,7 @@ class BatchJoiner:
             return
         try:
             await self._tick()
+            self._failing_since = None
         except Stale as stale:
             self._start_again(stale)
         except Exception as error:

@@ -10,26 +10,19 @@ import logging
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
-from aiokafka import AIOKafkaProducer
-
 from services.runtime import metrics
 from services.runtime.event_store import NewEvent, RecordedEvent
-from services.runtime.kafka import KafkaConnection, new_producer
-from services.runtime.partitions import murmur2
+from services.runtime.kafka import KafkaConnection
+from services.runtime.message_sender import KEYS_REMEMBERED, STOP_SECONDS, Headers, MessageSender, Partition, key_hash
 from services.runtime.stage import Message
 
 log = logging.getLogger(__name__)
 EVENTS_A_READ = 2_000
-KEYS_REMEMBERED = 200_000
 FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS = 0.1, 1.0
-STOP_SECONDS = 2.0
 Event = NewEvent | RecordedEvent
-key_hash = lru_cache(maxsize=KEYS_REMEMBERED)(murmur2)
-Partition = tuple[str, int]
 
 
 class CommittedEvents(Protocol):
@@ -53,16 +46,17 @@ class Outbox:
     """
 
     def __init__(self, connection: KafkaConnection, store: CommittedEvents, route: Mapping[str, str], stage: str, **producer: Any) -> None:
-        self._connection, self._store, self._stage, self._settings = connection, store, stage, producer
+        self._store, self._stage = store, stage
+        self._sender = MessageSender(connection, **producer)
         self._routes = {type: (topic, ("type", type.encode())) for type, topic in route.items()}
         self._memory: deque[tuple[int, Sequence[Event]]] = deque()
         self._snapshots: deque[Snapshots] = deque()
         self._keys: dict[UUID, tuple[bytes, int]] = {}
-        self._partitions: dict[str, int] = {}
-        self._producer: AIOKafkaProducer | None = None
         self._work, self._progress = asyncio.Event(), asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._committed = 0
+        self.failing_since: float | None = None  # monotonic seconds
+        self.failure = ""
         self.published = self.covered = 0
         self.touched: dict[UUID, int] = {}
         """Originators of published events that no snapshot covers yet, with the id of their newest published event."""
@@ -136,7 +130,7 @@ class Outbox:
         self._memory.clear()
         self._snapshots.clear()
         self.touched.clear()
-        await self._drop_producer()
+        await self._sender.drop()
 
     # ---- sending ----
 
@@ -145,11 +139,12 @@ class Outbox:
         while True:
             try:
                 await self._send_next()
-                delay = FIRST_RETRY_SECONDS
+                self.failing_since, delay = None, FIRST_RETRY_SECONDS
             except Exception as error:
                 log.warning("%s: publishing after %d again in %.1f s: %r", self._stage, self.published, delay, error)
                 metrics.RESTARTS.labels(self._stage, "producer").inc()
-                await self._drop_producer()  # after some errors an idempotent producer cannot go on
+                self.failing_since, self.failure = self.failing_since or time.monotonic(), repr(error)
+                await self._sender.drop()
                 await asyncio.sleep(delay)
                 delay = min(delay * 2, LONGEST_RETRY_SECONDS)
 
@@ -182,79 +177,32 @@ class Outbox:
         return wanted, stored
 
     async def _send_events(self, first: int, events: Sequence[Event]) -> None:
-        topics = {self._routes[event.type][0] for event in events}
-        await self._prepare(topics)
-        await self._send(self._messages(first, events))
-        last = first + len(events) - 1
+        await self._sender.prepare({self._routes[type][0] for type in {event.type for event in events}})
+        counts = await self._sender.send(self._messages(first, events))
         for id, event in enumerate(events, first):
             self.touched[event.originator] = id
-        self.published = last
-        for topic, count in _count(self._routes[event.type][0] for event in events).items():
+        self.published = first + len(events) - 1
+        for topic, count in counts.items():
             metrics.PUBLISHED.labels(self._stage, topic).inc(count)
 
-    def _messages(self, first: int, events: Sequence[Event]) -> Iterator[tuple[Partition, bytes, bytes | None, Any]]:
+    def _messages(self, first: int, events: Sequence[Event]) -> Iterator[tuple[Partition, bytes, bytes, Headers]]:
+        routes, keys, partitions = self._routes, self._keys, self._sender.partitions
         for id, event in enumerate(events, first):
-            topic, type_header = self._routes[event.type]
-            key, hashed = self._keys.get(event.originator) or self._remember_key(event.originator)
+            topic, type_header = routes[event.type]
+            key, hashed = keys.get(event.originator) or self._remember_key(event.originator)
             headers = [("id", b"%d" % id), type_header, ("sequence", b"%d" % event.version)]
-            yield (topic, hashed % self._partitions[topic]), key, event.state, headers
+            yield (topic, hashed % partitions[topic]), key, event.state, headers
 
     async def _send_snapshots(self, snapshots: Snapshots) -> None:
         if snapshots.after > self.published:
             raise RuntimeError("snapshots overtook their events")
-        await self._prepare({message.topic for message in snapshots.messages})
-        await self._send(
-            ((topic, key_hash(key) % self._partitions[topic]), key, value, list(headers))
-            for topic, key, value, headers in snapshots.messages
+        await self._sender.prepare({message.topic for message in snapshots.messages})
+        partitions = self._sender.partitions
+        await self._sender.send(
+            ((topic, key_hash(key) % partitions[topic]), key, value, list(headers)) for topic, key, value, headers in snapshots.messages
         )
         self.covered = snapshots.covered
         metrics.SNAPSHOTS.labels(self._stage).inc(len(snapshots.messages))
-
-    async def _send(self, messages: Iterable[tuple[Partition, bytes, bytes | None, Any]]) -> None:
-        """Each partition's batches one after the other: were a later one to arrive without the earlier, consumers would
-        drop the earlier as seen."""
-        assert self._producer is not None
-        full: dict[Partition, list[Any]] = {}
-        new, now = self._producer.create_batch, int(time.time() * 1000)
-        for partition, key, value, headers in messages:
-            batches = full.get(partition)
-            if batches is None:
-                batches = full[partition] = [new()]
-            if batches[-1].append(key=key, value=value, timestamp=now, headers=headers) is None:
-                batches.append(new())
-                batches[-1].append(key=key, value=value, timestamp=now, headers=headers)
-        async with asyncio.TaskGroup() as sending:
-            for partition, batches in full.items():
-                sending.create_task(self._send_in_turn(partition, batches))
-
-    async def _send_in_turn(self, partition: Partition, batches: Sequence[Any]) -> None:
-        assert self._producer is not None
-        topic, number = partition
-        for batch in batches:
-            await (await self._producer.send_batch(batch, topic, partition=number))
-
-    # ---- what sending needs ----
-
-    async def _prepare(self, topics: Iterable[str]) -> None:
-        if self._producer is None:
-            producer = new_producer(self._connection, **self._settings)
-            self._producer = producer
-            await producer.start()
-        for topic in topics:
-            if topic not in self._partitions:
-                self._partitions[topic] = len(await self._producer.partitions_for(topic))
-
-    async def _drop_producer(self) -> None:
-        producer, self._producer = self._producer, None
-        self._partitions.clear()
-        if producer:
-            with contextlib.suppress(Exception):  # it failed already; nothing of it is counted on
-                async with asyncio.timeout(STOP_SECONDS):
-                    await producer.stop()
-                    return
-            with contextlib.suppress(Exception):
-                await producer._sender.close()  # or it would go on trying
-                await producer.client.close()
 
     def _remember_key(self, originator: UUID) -> tuple[bytes, int]:
         if len(self._keys) >= KEYS_REMEMBERED:
@@ -270,10 +218,3 @@ class Outbox:
             events = self._store.events_after(at, min(EVENTS_A_READ, self.published - at))
             self.touched.update((event.originator, event.id) for event in events)
             at = events[-1].id
-
-
-def _count(topics: Iterable[str]) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for topic in topics:
-        counts[topic] = counts.get(topic, 0) + 1
-    return counts

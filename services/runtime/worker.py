@@ -29,6 +29,7 @@ __all__ = ["Message", "Record", "Stage", "Worker"]
 log = logging.getLogger(__name__)
 DECISIONS_A_BATCH = 3
 TURN_SECONDS = 0.5
+UNHEALTHY_SECONDS = 30.0
 REPEATED = ("duplicate", "already_seen")
 
 
@@ -78,6 +79,11 @@ class Worker:
             await self._outbox.rest()
             self._thread.shutdown(wait=False)
             self._store.close()
+
+    def problem(self) -> str | None:
+        """What has kept it from publishing for half a minute; None: nothing."""
+        since = self._outbox.failing_since
+        return f"publishing: {self._outbox.failure}" if since is not None and time.monotonic() - since > UNHEALTHY_SECONDS else None
 
     # ---- as a sink ----
 
