@@ -106,9 +106,9 @@ class Customers:
             self.load_for([customer.key])
         return [member for member in self.sets[customer.key].members.values() if member.customer == customer.id]
 
-    def known_of(self, customer: Customer) -> list[Facts]:
-        """What is known of the customer, by anchor."""
-        return [self.facts[member.id] for member in self.held_by(customer) if member.anchored]
+    def known_of(self, members: Iterable[Member]) -> list[Facts]:
+        """What is known by these identifiers: of those that are anchors."""
+        return [self.facts[member.id] for member in members if member.anchored]
 
     def take(self, anchor: str, touchpoint: Any, payload: Any) -> None:
         """Adds a touchpoint to its anchor's facts."""

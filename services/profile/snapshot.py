@@ -13,7 +13,6 @@ from services.profile.identity import Member
 
 FAVOURITES = 5
 _encode = msgspec.json.Encoder().encode
-_Profile = struct_of(published.Profile)
 _Held = struct_of(published.HeldIdentifier)
 _Trait = struct_of(published.Trait)
 _Activity = struct_of(published.Activity)
@@ -29,52 +28,79 @@ _Consent = struct_of(published.ConsentState)
 
 
 def profile_json(customer_id: str, sequence: int, as_of: str, lifecycle: str, members: Sequence[Member], facts: Facts) -> bytes:
-    """The JSON of a living customer's ``Profile``."""
-    by_currency, by_order = refunded(facts)
-    declared = facts.traits.get("preferred_channel", [None, None, None])[2]
-    answered = [reply - inbound for inbound, reply in _first_replies(facts)]
-    return _encode(
-        _Profile(
-            customer_id=customer_id,
-            sequence=sequence,
-            as_of=as_of,
-            identifiers=[held(member) for member in sorted(members, key=lambda m: (m.type, m.value))],
-            traits={name: _trait(said) for name, said in sorted(facts.traits.items()) if said[2] is not None},
-            emails=sorted(member.value for member in members if member.type == "email"),
-            phones=sorted(member.value for member in members if member.type == "phone"),
-            first_seen_at=facts.first if facts.count else None,
-            last_seen_at=facts.last if facts.count else None,
-            touchpoints=facts.count,
-            by_type=_activity(facts.types),
-            by_channel=_activity(facts.channels),
-            usual_channel=_most(facts.channels),
-            preferred_channel=declared if isinstance(declared, str) else None,
-            spend={currency: _spend(sums, by_currency.get(currency, 0)) for currency, sums in sorted(facts.spend.items())},
-            recent_orders=[_order(said, by_order) for said in reversed(facts.orders)],
-            favourite_items=_favourites((name, quantity) for name, quantity in facts.items.items()),
-            favourite_categories=_favourites((name, tally[0]) for name, tally in facts.categories.items()),
-            first_order_at=facts.first_order,
-            last_order_at=facts.orders[-1][0] if facts.orders else None,
-            orders=sum(sums[0] for sums in facts.spend.values()),
-            lifecycle=lifecycle,
-            open_cases=[_case(case_id, said) for case_id, said in sorted(facts.cases.items()) if said[1][2] != "archived"],
-            cases=len(facts.cases),
-            satisfaction={kind: _satisfaction(said) for kind, said in sorted(facts.surveys.items())},
-            sentiment_permille=_mean(facts.sentiment[1], facts.sentiment[0]),
-            response_seconds_mean=_mean(sum(answered), len(answered) * 1_000_000),
-            responses=len(answered),
-            awaiting_response=_awaiting(facts),
-            open_needs=_open_needs(facts),
-            opportunities=[_opportunity(name, said) for name, said in sorted(facts.opportunities.items())],
-            memberships=[_membership(name, said) for name, said in sorted(facts.memberships.items())],
-            consents=_consents(facts),
-        )
-    )
+    """The JSON of a living customer's ``Profile``. Fields that hold their default are left out."""
+    shown: dict[str, Any] = {"customer_id": customer_id, "sequence": sequence, "as_of": as_of, "lifecycle": lifecycle}
+    shown["identifiers"] = [held(member) for member in sorted(members, key=_by_type)]
+    _reached(shown, members)
+    if facts.count:
+        _seen(shown, facts)
+    if facts.spend or facts.refunds:
+        _bought(shown, facts)
+    if facts.cases or facts.conversations:
+        _cared_for(shown, facts)
+    if facts.surveys or facts.sentiment[0]:
+        _felt(shown, facts)
+    _wanted(shown, facts)
+    return _encode(shown)
 
 
 def merged_json(customer_id: str, sequence: int, as_of: str, survivor: str) -> bytes:
     """The JSON of the ``Profile`` of a customer that was merged into another."""
-    return _encode(_Profile(customer_id=customer_id, sequence=sequence, as_of=as_of, merged_into=survivor))
+    return _encode({"customer_id": customer_id, "sequence": sequence, "as_of": as_of, "merged_into": survivor})
+
+
+def _by_type(member: Member) -> tuple[str, str]:
+    return member.type, member.value
+
+
+def _reached(shown: dict[str, Any], members: Sequence[Member]) -> None:
+    for kind, field in (("email", "emails"), ("phone", "phones")):
+        if values := [member.value for member in members if member.type == kind]:
+            shown[field] = sorted(values)
+
+
+def _seen(shown: dict[str, Any], facts: Facts) -> None:
+    shown["first_seen_at"], shown["last_seen_at"], shown["touchpoints"] = facts.first, facts.last, facts.count
+    shown["by_type"], shown["by_channel"] = _activity(facts.types), _activity(facts.channels)
+    shown["usual_channel"] = _most(facts.channels)
+    if facts.traits:
+        shown["traits"] = {name: _trait(said) for name, said in sorted(facts.traits.items()) if said[2] is not None}
+        declared = facts.traits.get("preferred_channel", (None, None, None))[2]
+        shown["preferred_channel"] = declared if isinstance(declared, str) else None
+
+
+def _bought(shown: dict[str, Any], facts: Facts) -> None:
+    by_currency, by_order = refunded(facts)
+    shown["spend"] = {currency: _spend(sums, by_currency.get(currency, 0)) for currency, sums in sorted(facts.spend.items())}
+    shown["recent_orders"] = [_order(said, by_order) for said in reversed(facts.orders)]
+    shown["favourite_items"] = _favourites(facts.items.items())
+    shown["favourite_categories"] = _favourites((name, tally[0]) for name, tally in facts.categories.items())
+    shown["first_order_at"], shown["last_order_at"] = facts.first_order, facts.orders[-1][0] if facts.orders else None
+    shown["orders"] = sum(sums[0] for sums in facts.spend.values())
+
+
+def _cared_for(shown: dict[str, Any], facts: Facts) -> None:
+    answered = [reply - inbound for inbound, reply in _first_replies(facts)]
+    shown["open_cases"] = [_case(case_id, said) for case_id, said in sorted(facts.cases.items()) if said[1][2] != "archived"]
+    shown["cases"] = len(facts.cases)
+    shown["response_seconds_mean"] = _mean(sum(answered), len(answered) * 1_000_000)
+    shown["responses"], shown["awaiting_response"] = len(answered), _awaiting(facts)
+
+
+def _felt(shown: dict[str, Any], facts: Facts) -> None:
+    shown["satisfaction"] = {kind: _satisfaction(said) for kind, said in sorted(facts.surveys.items())}
+    shown["sentiment_permille"] = _mean(facts.sentiment[1], facts.sentiment[0])
+
+
+def _wanted(shown: dict[str, Any], facts: Facts) -> None:
+    if facts.needs:
+        shown["open_needs"] = _open_needs(facts)
+    if facts.opportunities:
+        shown["opportunities"] = [_opportunity(name, said) for name, said in sorted(facts.opportunities.items())]
+    if facts.memberships:
+        shown["memberships"] = [_membership(name, said) for name, said in sorted(facts.memberships.items())]
+    if facts.consents:
+        shown["consents"] = _consents(facts)
 
 
 def held(member: Member) -> Any:

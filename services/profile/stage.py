@@ -191,7 +191,7 @@ class ProfileStage:
         """Looks where the customer stands by now, and when to look again."""
         if customer.merged_into is not None:
             return
-        known = self._customers.known_of(customer)
+        known = self._customers.known_of(self._customers.held_by(customer))
         first = min((facts.first_order for facts in known if facts.first_order), default=None)
         latest = sorted(order[0] for facts in known for order in facts.orders[-2:])[-2:]
         now = standing(self._lifecycle, first, latest, self._now_micros)
@@ -205,7 +205,8 @@ class ProfileStage:
     def _snapshot(self, customer: Customer, as_of: str) -> bytes:
         if customer.merged_into is not None:
             return merged_json(customer.id, customer.sequence, as_of, customer.merged_into)
-        members, known = self._customers.held_by(customer), self._customers.known_of(customer)
+        members = self._customers.held_by(customer)
+        known = self._customers.known_of(members)
         return profile_json(customer.id, customer.sequence, as_of, customer.lifecycle, members, together(known))
 
     def _quarantine(self, record: Record, error: Unreadable, known: Any, changes: Changes, transaction: Transaction) -> None:

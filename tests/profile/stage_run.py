@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from schemas.profile_events import Profile
 from services.profile.identifiers import IdentityPolicy
 from services.profile.lifecycle import LifecyclePolicy
 from services.profile.stage import KINDS, ProfileStage
@@ -53,7 +54,7 @@ class Run:
         """Every snapshot, read by a stage that remembers nothing; without what names this run's own history."""
         self.stage.forget()
         originators = [one for one in self.store.originators_after(0) if self.store.rows("customers", [str(one)])]
-        found = [json.loads(message.value or b"") for message in self.stage.snapshots(originators)]
+        found = [Profile.model_validate_json(message.value or b"").model_dump() for message in self.stage.snapshots(originators)]
         return {one["customer_id"]: {k: v for k, v in one.items() if k != "sequence"} for one in found}
 
     def living(self) -> dict[str, dict[str, Any]]:
