@@ -64,11 +64,12 @@ async def serve(engine: Engine, options: ServerOptions) -> None:
     http_task = asyncio.create_task(http.serve())
     native = await asyncio.start_server(connected, LOOPBACK, options.tcp_port, limit=STREAM_LIMIT_BYTES, backlog=1024)
     _log.info("ClickHouse %s is ready: tcp %d, http %d", engine.version, options.tcp_port, options.http_port)
-    await stop.wait()
+    stopping = asyncio.create_task(stop.wait())
+    # One door without the other is no server: its supervisor starts a new one.
+    await asyncio.wait({stopping, http_task}, return_when=asyncio.FIRST_COMPLETED)
     native.close()
     http.should_exit = True
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(http_task, 2)
+    await asyncio.wait({http_task}, timeout=2)
 
 
 def run(options: ServerOptions) -> None:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from services.embedded import clickhouse, directory_lock, kafka
-from services.embedded.data_home import data_home
 from services.embedded.kafka_readiness import broker_answers
 from services.embedded.processes import LOOPBACK, require_free_port
 from services.embedded.progress import OnProgress, silent
@@ -26,10 +25,6 @@ class Component:
     ready: Callable[[], bool]
     """Whether it serves requests now. Answers within about a second, never raises."""
     what_it_is: str
-
-
-def default_data_dir() -> Path:
-    return data_home() / "rapport" / "data"
 
 
 @contextmanager
