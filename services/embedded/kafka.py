@@ -98,7 +98,7 @@ def prepare(data_dir: Path, port: int, on_progress: OnProgress = silent) -> list
 
 def _format(java: Path, jars: list[Path], files: KafkaFiles) -> None:
     cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-    arguments = ("format", "--standalone", "--cluster-id", cluster, "--config", str(files.properties))
+    arguments = ("format", "--standalone", f"--cluster-id={cluster}", "--config", str(files.properties))  # an id may begin with a dash
     command = kafka_settings.java_command(java, jars, files.logging, "kafka.tools.StorageTool", *arguments)
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
