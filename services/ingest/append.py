@@ -1,6 +1,7 @@
 """Writes a request's messages to the log and returns when Kafka has acknowledged them all."""
 
 import asyncio
+import logging
 import time
 import zlib
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ ACKNOWLEDGED_WITHIN = 4.0
 SWEEP_SECONDS = 0.25
 CLOSE_SECONDS = 2.5
 NO_HEADERS: Headers = []
+_log = logging.getLogger(__name__)
 
 
 class Appender:
@@ -94,8 +96,13 @@ class Appender:
         return lane
 
     async def _sweep(self) -> None:
+        """Ends the wait of late requests, and logs when Kafka stops to acknowledge and when it does again."""
+        stalled = False
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
-            asked_before = time.monotonic() - ACKNOWLEDGED_WITHIN
+            now = time.monotonic()
             for lane in self._lanes.values():
-                lane.give_up(asked_before)
+                lane.give_up(now - ACKNOWLEDGED_WITHIN)
+            if stalled != any(lane.stalled(now) for lane in self._lanes.values()):
+                stalled = not stalled
+                _log.warning("Kafka does not acknowledge: requests are answered 503" if stalled else "Kafka acknowledges again")

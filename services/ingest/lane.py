@@ -7,6 +7,7 @@ so each partition has one task that calls it.
 import asyncio
 import time
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -131,28 +132,29 @@ class Lane:
 
     def _filled(self, builder: Any) -> Any | None:
         """The batch with as much of what waits as it takes; None if nobody waits any more."""
-        append = builder.append
-        while self._waiting:
+        full = False
+        while self._waiting and not full:
             parcel = self._waiting[0]
-            if parcel.ticket.done.done():
-                self._waiting.popleft()
-                continue
-            began, full = parcel.sent, False
-            for key, value in parcel.messages[began:] if began else parcel.messages:
-                if append(timestamp=parcel.timestamp_ms, key=key, value=value, headers=parcel.headers) is None:
-                    full = True
+            began = parcel.sent
+            if not parcel.ticket.done.done():
+                full = self._put(parcel, builder.append)
+                if parcel.sent > began:
+                    self._under_way.append((parcel, began))
+                if parcel.sent < len(parcel.messages):
                     break
-                parcel.sent += 1
-                if self._one_by_one:
-                    full = True
-                    break
-            if parcel.sent > began:
-                self._under_way.append((parcel, began))
-            if parcel.sent == len(parcel.messages):
-                self._waiting.popleft()
-            if full:
-                break
+            self._waiting.popleft()
         return builder if self._under_way else None
+
+    def _put(self, parcel: Parcel, append: Callable[..., Any]) -> bool:
+        """Moves messages of the parcel into the batch; whether the batch is full."""
+        timestamp, headers = parcel.timestamp_ms, parcel.headers
+        for key, value in parcel.messages[parcel.sent :]:
+            if append(timestamp=timestamp, key=key, value=value, headers=headers) is None:
+                return True
+            parcel.sent += 1
+            if self._one_by_one:
+                return True
+        return False
 
     def _acknowledged(self) -> None:
         for parcel, _ in self._under_way:

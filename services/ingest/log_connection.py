@@ -109,7 +109,7 @@ class LogConnection:
                 self._partitions_read = time.monotonic()
                 break
             except (KafkaError, OSError, TimeoutError) as error:
-                self.problem = f"Kafka cannot be reached, or a topic is missing (`rapport migrate` makes them): {error}"
+                self._note(f"Kafka cannot be reached, or a topic is missing (`rapport migrate` makes them): {error}")
                 self._retire(producer)
             except asyncio.CancelledError:
                 self._retire(producer)
@@ -118,6 +118,13 @@ class LogConnection:
             pause = min(pause * 2, LONGEST_PAUSE)
         self._producer, self.problem = producer, None
         self._connected.set()
+        _log.info("connected to Kafka")
+
+    def _note(self, problem: str) -> None:
+        """Logged when it changes, since requests and attempts may be many."""
+        if problem != self.problem:
+            _log.warning("%s", problem)
+        self.problem = problem
 
     def _retire(self, producer: Any) -> None:
         task = asyncio.create_task(_stop(producer), name="stop a Kafka producer")

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -16,6 +17,11 @@ MOST_BYTES = int(QUARANTINE.config()["max.message.bytes"]) - 64 * 1024
 
 _Quarantined = struct_of(Quarantined)
 _encode = msgspec.json.Encoder().encode
+
+
+def messages_of(rejected: Iterable[Rejected], source: str, arrived_at: str) -> list[Admitted]:
+    """The messages of a request's rejected items; equal ones once."""
+    return list({message.key: message for message in (message_of(each, source, arrived_at) for each in rejected)}.values())
 
 
 def message_of(rejected: Rejected, source: str, arrived_at: str) -> Admitted:

@@ -42,14 +42,13 @@ def overloaded(limit: int) -> Refusal:
     return Refusal(429, "overloaded", f"{limit} bytes wait to be written already: send again after Retry-After seconds", 1)
 
 
-def log_away(problem: str) -> Refusal:
-    return Refusal(
-        503, "log_away", f"the log is away, nothing is acknowledged: send the same again after Retry-After seconds ({problem})", 3
-    )
+def log_away() -> Refusal:
+    """Why it is away is for operators: /readyz and the log of ingest say it."""
+    return Refusal(503, "log_away", "the log is away, so nothing is acknowledged: send the same again after Retry-After seconds", 3)
 
 
-def log_refused(problem: str) -> Refusal:
-    return Refusal(500, "log_refused", f"the log does not take it; an operator must look at its topics' settings ({problem})")
+def log_refused() -> Refusal:
+    return Refusal(500, "log_refused", "the log does not take it: an operator must look at the log of ingest and at the topics' settings")
 
 
 def internal() -> Refusal:
