@@ -15,6 +15,7 @@ from services.projections.migrating import store_of
 from services.projections.writer import write, write_positions
 from services.runtime import metrics
 from services.runtime.batches import TP, Batch
+from services.runtime.failpoints import failpoint
 from services.runtime.warehouse import Warehouse
 
 STAGE = "projections"
@@ -52,7 +53,9 @@ class WarehouseSink:
     def _apply(self, batches: Sequence[Batch]) -> BatchRows:
         applied = rows_of_batch(record for batch in batches for record in batch.records)
         write(self._warehouse, self._store, applied.rows)
+        failpoint("after_insert")
         write_positions(self._warehouse, self._store, batches)
+        failpoint("after_positions")
         return applied
 
     def _stored_positions(self) -> dict[TP, int]:

@@ -21,6 +21,7 @@ from faust.types import TP as FaustTP
 from faust.types import ConsumerMessage
 
 from services.runtime.batches import TP, Batch, LogLost, Sink
+from services.runtime.failpoints import failpoint
 
 log = logging.getLogger(__name__)
 SEEK_RETRY_SECONDS = 0.2
@@ -152,6 +153,7 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
 
     async def _commit_offsets(self, offsets: Mapping[TP, int], start_new_transaction: bool = True) -> bool:
         ours = {tp: offset for tp, offset in offsets.items() if tp in self.assignment()}
+        failpoint("before_offset_commit")
         if not ours or not await self._thread.call_thread(self._thread.try_commit, ours):
             return False
         self._committed_offset.update(ours)

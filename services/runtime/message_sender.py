@@ -9,6 +9,7 @@ from typing import Any
 
 from aiokafka import AIOKafkaProducer
 
+from services.runtime.failpoints import failpoint
 from services.runtime.kafka import KafkaConnection, new_producer
 from services.runtime.partitions import murmur2
 
@@ -52,6 +53,7 @@ class MessageSender:
         async with asyncio.TaskGroup() as sending:
             for partition, batches in full.items():
                 sending.create_task(self._send_in_turn(partition, batches))
+        failpoint("after_produce")
         counts: dict[str, int] = {}
         for (topic, _), batches in full.items():
             counts[topic] = counts.get(topic, 0) + sum(batch.record_count() for batch in batches)

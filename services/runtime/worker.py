@@ -19,6 +19,7 @@ from services.runtime import metrics
 from services.runtime.batches import TP, Batch, NotYet
 from services.runtime.clock import Clock, SystemClock
 from services.runtime.event_store import EventStore, Stale, Transaction
+from services.runtime.failpoints import failpoint
 from services.runtime.kafka import KafkaConnection
 from services.runtime.outbox import Outbox
 from services.runtime.publisher import Publisher
@@ -190,7 +191,9 @@ class Worker:
         return first
 
     async def _commit(self, transaction: Transaction, first: int, began: float) -> None:
+        failpoint("before_commit")
         await asyncio.get_running_loop().run_in_executor(self._thread, self._store.finish)
+        failpoint("after_commit")
         self._outbox.committed(first, transaction.events)
         stage = self._stage.name
         metrics.BATCH_SECONDS.labels(stage).observe(time.monotonic() - began)

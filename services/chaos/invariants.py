@@ -1,0 +1,163 @@
+"""What must hold when the flow is quiet, whatever went wrong before (I1 to I4 and I6; ``quiet`` is I5)."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from clickhouse_driver import Client
+
+from schemas.topics import LOYALTY_ACCOUNTS, LOYALTY_CHANGES, PROFILE_CHANGES, PROFILES, TOUCHPOINTS
+from services.chaos import rebuilt
+from services.chaos.log_reader import LogReader
+from services.chaos.order import faults_of_order
+from services.chaos.quiet import client_of
+from services.chaos.reference import Customer, Expected, LogRecord, expected
+from services.chaos.sender import Promised
+from services.chaos.stack import Stack
+from services.profile.app import identity_policy
+from services.runtime.settings import Settings
+
+SHOWN = 5
+ONE_ROW_EACH: Mapping[str, str] = {
+    "touchpoints": "event_id",
+    "purchases": "event_id",
+    "refunds": "event_id",
+    "customers": "customer_id",
+    "customer_360": "customer_id",
+    "customer_identifiers": "identifier_id",
+    "loyalty_ledger": "entry_id",
+    "loyalty_accounts": "account_id",
+    "quarantine": "quarantine_id",
+}
+"""View → what must be unique in it."""
+
+
+class Check:
+    """Collects what is wrong; ``figures`` says how much was looked at."""
+
+    def __init__(self, stack: Stack, log: LogReader, promised: Promised) -> None:
+        self._stack, self._log, self._promised = stack, log, promised
+        self.wrong: list[str] = []
+        self.figures: dict[str, int] = {}
+
+    def run(self) -> "Check":
+        """All invariants. The flow must be quiet."""
+        touchpoints = self._log.records(TOUCHPOINTS.name)
+        log = [LogRecord(one.topic, one.partition, one.offset, one.timestamp, one.value or b"") for one in touchpoints]
+        reference = expected(log, identity_policy(Settings().identity))
+        client = client_of(self._stack)
+        self._nothing_lost(client, reference)
+        self._nothing_twice(client)
+        self._customers(client, reference)
+        self._points(client, reference)
+        self._published()
+        self._rebuilt()
+        self.figures |= {
+            "touchpoints in the log": len(log),
+            "counted": sum(len(one.events) for one in reference.customers.values()),
+            "duplicates dropped": reference.duplicates,
+            "customers": len(reference.customers),
+            "links refused": len(reference.refused),
+        }
+        return self
+
+    def _nothing_lost(self, client: Client, reference: Expected) -> None:
+        """I1."""
+        applied = {event for customer in reference.customers.values() for event in customer.events}
+        shown = {event for (event,) in client.execute("SELECT event_id FROM rapport.touchpoints")}
+        self._same("I1: touchpoints that the log has", applied, shown)
+        rows = client.execute("SELECT quarantine_id, reason, stage, event_id FROM rapport.quarantine")
+        refused = {id: reason for id, reason, stage, _ in rows if stage == "profile"}
+        self._same("I1: what the profile stage refused", reference.quarantined, refused)
+        ids, named = {row[0] for row in rows}, {row[3] for row in rows}
+        self._none("I1: answered 200, and neither counted nor in quarantine", self._promised.events - shown - named)
+        self._none("I1: refused with 200, and not in quarantine", self._promised.refused - ids)
+        twice = shown & {event for _, reason, _, event in rows if reason != "conflicting_duplicate"}
+        self._none("I1: counted and in quarantine", twice)
+        self.figures["in quarantine"] = len(rows)
+
+    def _nothing_twice(self, client: Client) -> None:
+        """I2."""
+        for view, key in ONE_ROW_EACH.items():
+            ((rows, distinct),) = client.execute(f"SELECT count(), uniqExact({key}) FROM rapport.{view}")
+            if rows != distinct:
+                self.wrong.append(f"I2: rapport.{view} has {rows} rows, {distinct} different {key}")
+
+    def _customers(self, client: Client, reference: Expected) -> None:
+        """Who is who, what is whose, and what it adds up to."""
+        owners: dict[str, set[str]] = {}
+        for event, customer in client.execute("SELECT event_id, toString(customer_id) FROM rapport.touchpoints"):
+            owners.setdefault(customer, set()).add(event)
+        self._same("I3: whose touchpoints", {id: one.events for id, one in reference.customers.items() if one.events}, owners)
+        rows = client.execute(
+            "SELECT toString(customer_id), identifiers, net_minor_by_currency, orders, touchpoints FROM rapport.customers"
+        )
+        shown = {id: (set(names), dict(net), orders, count) for id, names, net, orders, count in rows}
+        self._same("I3: customers", {id: _as_shown(one) for id, one in reference.customers.items()}, shown)
+        self.figures["customers shown"] = len(rows)
+
+    def _points(self, client: Client, reference: Expected) -> None:
+        """I3."""
+        rows = client.execute("SELECT toString(account_id), balance, tier FROM rapport.loyalty_accounts")
+        told = {id: (one.balance, one.tier) for id, one in reference.customers.items() if one.tier}
+        shown = {id: (balance, tier) for id, balance, tier in rows if tier or balance}
+        self._same("I3: accounts", told, shown)
+        sums = dict(client.execute("SELECT toString(account_id), sum(amount) FROM rapport.loyalty_ledger GROUP BY account_id"))
+        self._same("I3: the ledger's sums", {id: b for id, (b, _) in told.items() if b}, {id: s for id, s in sums.items() if s})
+        ((entries,),) = client.execute("SELECT count() FROM rapport.loyalty_ledger")
+        self.figures["ledger entries"] = entries
+
+    def _published(self) -> None:
+        """I4."""
+        for topic in (PROFILE_CHANGES.name, LOYALTY_CHANGES.name):
+            records = self._log.records(topic)
+            wrong, repeats = faults_of_order(topic, records)
+            self.wrong += [f"I4: {one}" for one in wrong[:SHOWN]]
+            self.figures[f"{topic}: messages"] = len(records)
+            self.figures[f"{topic}: repeated"] = repeats
+
+    def _rebuilt(self) -> None:
+        """I6."""
+        changes = rebuilt.without_repeats(self._log.records(PROFILE_CHANGES.name))
+        pairs: list[tuple[str, Callable[[], rebuilt.Living], str]] = [
+            ("profiles", lambda: rebuilt.profiles_from(self._log.records(TOUCHPOINTS.name)), PROFILES.name),
+            ("accounts", lambda: rebuilt.accounts_from(changes), LOYALTY_ACCOUNTS.name),
+        ]
+        for what, fold, topic in pairs:
+            live = rebuilt.latest(self._log.records(topic))
+            again = fold()
+            if what == "accounts":
+                live, again = ({id: one for id, one in side.items() if one.get("tier") or one.get("balance")} for side in (live, again))
+            self._same(f"I6: {what} built again from offset 0", again, live)
+
+    # ---- saying what differs
+
+    def _same(self, what: str, should: Any, found: Any) -> None:
+        if should == found:
+            return
+        missing, extra = _some(set(should) - set(found)), _some(set(found) - set(should))
+        if missing:
+            self.wrong.append(f"{what}: missing {missing}")
+        if extra:
+            self.wrong.append(f"{what}: too many {extra}")
+        if isinstance(should, dict):
+            other = [key for key in should.keys() & found.keys() if should[key] != found[key]]
+            self.wrong += [f"{what}: {key} is {_differing(found[key], should[key])}" for key in sorted(other)[:SHOWN]]
+
+    def _none(self, what: str, found: set[str]) -> None:
+        if found:
+            self.wrong.append(f"{what}: {_some(found)}")
+
+
+def _as_shown(one: Customer) -> tuple[set[str], dict[str, int], int, int]:
+    return one.identifiers, dict(one.net), one.orders, len(one.events)
+
+
+def _some(found: set[str]) -> str:
+    return f"{len(found)}, such as {sorted(found)[:SHOWN]}" if found else ""
+
+
+def _differing(found: Any, should: Any) -> str:
+    if isinstance(found, dict) and isinstance(should, dict):
+        names = [name for name in {**found, **should} if found.get(name) != should.get(name)]
+        return "; ".join(f"{name} {found.get(name)!r}, should be {should.get(name)!r}" for name in names)
+    return f"{found!r}, should be {should!r}"

@@ -1,0 +1,235 @@
+"""What the log must come to: a plain, sequential fold in fact order, without anything that makes the stages fast.
+
+Written from the meaning (docs/identity-and-profile.md, docs/loyalty.md), not from the stages. Of them it uses only the
+normalising of identifiers, which is data cleaning. It knows the bench's programme alone (``programme.yaml``).
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any, NamedTuple
+
+import msgspec
+
+from schemas.reading import Unreadable, read
+from schemas.times import from_millis
+from services.profile.identifiers import IdentityPolicy, Name, Names
+
+WELCOME_POINTS = 50
+LEVELS = (("member", 0, Fraction(1)), ("silver", 150, Fraction(5, 4)), ("gold", 500, Fraction(3, 2)))
+
+
+class LogRecord(NamedTuple):
+    """One record of the topic ``touchpoints``; ``timestamp`` in epoch milliseconds."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    value: bytes
+
+
+class Fact(NamedTuple):
+    """A touchpoint that counts: the first of its event_id. Tuple order is fact order."""
+
+    occurred_at: str
+    event_id: str
+    type: str
+    source: str
+    names: tuple[Name, ...]
+    payload: Mapping[str, Any]
+
+
+@dataclass
+class Customer:
+    """``net`` and ``orders``: by currency, in minor units, and over all currencies."""
+
+    identifiers: set[str] = field(default_factory=set)
+    events: set[str] = field(default_factory=set)
+    net: Counter[str] = field(default_factory=Counter)
+    orders: int = 0
+    traits: dict[str, Any] = field(default_factory=dict)
+    balance: int = 0
+    tier: str = ""
+
+
+@dataclass
+class Expected:
+    """``quarantined``: quarantine_id → reason, of what the profile stage must refuse; ``refused``: (anchor, other) links."""
+
+    customers: dict[str, Customer]
+    quarantined: dict[str, str]
+    refused: set[tuple[str, str]]
+    duplicates: int
+
+
+def expected(log: Iterable[LogRecord], policy: IdentityPolicy) -> Expected:
+    """The whole log, each partition's records in order."""
+    facts, quarantined, duplicates = _facts(log, policy)
+    facts.sort()
+    holder, identifiers, refused = _groups(facts, policy)
+    customers = {id: Customer(identifiers=names) for id, names in identifiers.items()}
+    own: dict[str, list[Fact]] = defaultdict(list)
+    for fact in facts:
+        own[holder[fact.names[0].key]].append(fact)
+    for id, theirs in own.items():
+        _profile(customers[id], theirs)
+        _points(customers[id], theirs)
+    return Expected(customers, quarantined, refused, duplicates)
+
+
+# ---- which touchpoints count
+
+
+def _facts(log: Iterable[LogRecord], policy: IdentityPolicy) -> tuple[list[Fact], dict[str, str], int]:
+    names, first, quarantined, duplicates = Names(policy), dict[str, tuple[Fact, Any]](), dict[str, str](), 0
+    for record in log:
+        try:
+            fact, said = _read(record, names, policy)
+        except Unreadable as unreadable:
+            quarantined[f"{record.topic}:{record.partition}:{record.offset}"] = unreadable.reason
+            continue
+        if fact.event_id not in first:
+            first[fact.event_id] = fact, said
+        elif first[fact.event_id][1] == said:
+            duplicates += 1
+        else:
+            quarantined[f"{record.topic}:{record.partition}:{record.offset}"] = "conflicting_duplicate"
+    return [fact for fact, _ in first.values()], quarantined, duplicates
+
+
+def _read(record: LogRecord, names: Names, policy: IdentityPolicy) -> tuple[Fact, Any]:
+    touchpoint, _ = read(record.value, from_millis(record.timestamp))
+    region = policy.region(touchpoint.source)
+    usable = {name for one in touchpoint.identifiers if (name := names.of(one.type, one.value, region))}
+    if not usable:
+        raise Unreadable("no_usable_identifier", "", "$.identifiers")
+    ordered = tuple(sorted(usable, key=lambda name: (policy.rank(name.type), name.key)))
+    payload = msgspec.json.decode(touchpoint.payload)
+    moment = touchpoint.original_timestamp or touchpoint.occurred_at
+    said = (touchpoint.type, touchpoint.version, moment, touchpoint.source, sorted(name.key for name in ordered), payload)
+    return Fact(touchpoint.occurred_at, touchpoint.event_id, touchpoint.type, touchpoint.source, ordered, payload), said
+
+
+# ---- who is who
+
+
+def _groups(facts: Sequence[Fact], policy: IdentityPolicy) -> tuple[dict[str, str], dict[str, set[str]], set[tuple[str, str]]]:
+    """Identifier key → customer id, customer id → identifier keys, and the links that were refused."""
+    limits, shared = policy.limits or {}, _shared(facts, policy)
+    group: dict[str, set[str]] = {}
+    named: dict[str, Name] = {}
+    first: dict[str, tuple[str, str]] = {}
+    refused: set[tuple[str, str]] = set()
+    for fact in facts:
+        anchor, *others = fact.names
+        for name in fact.names:
+            group.setdefault(name.key, {name.key})
+            named[name.key] = name
+            first.setdefault(name.key, (fact.occurred_at, fact.event_id))
+        for other in others:
+            if group[anchor.key] is group[other.key]:
+                continue
+            if anchor.key in shared or other.key in shared or not _within(group[anchor.key] | group[other.key], named, limits):
+                refused.add((anchor.key, other.key))
+                continue
+            together = group[anchor.key] | group[other.key]
+            group.update(dict.fromkeys(together, together))
+    holder: dict[str, str] = {}
+    for members in {id(members): members for members in group.values()}.values():
+        eldest = min(members, key=lambda key: (first[key], policy.rank(named[key].type), named[key].value))
+        holder.update(dict.fromkeys(members, named[eldest].id))
+    customers: dict[str, set[str]] = defaultdict(set)
+    for key, customer in holder.items():
+        customers[customer].add(key)
+    return holder, customers, refused
+
+
+def _shared(facts: Iterable[Fact], policy: IdentityPolicy) -> set[str]:
+    """Identifiers that stood beside more stronger anchors than a person has."""
+    partners: dict[str, set[str]] = defaultdict(set)
+    for fact in facts:
+        anchor, *others = fact.names
+        for other in others:
+            if policy.rank(anchor.type) < policy.rank(other.type):
+                partners[other.key].add(anchor.key)
+    return {key for key, anchors in partners.items() if len(anchors) > policy.partner_limit}
+
+
+def _within(keys: Iterable[str], named: Mapping[str, Name], limits: Mapping[str, int]) -> bool:
+    counts = Counter(named[key].type for key in keys)
+    return all(counts[kind] <= most for kind, most in limits.items())
+
+
+# ---- what they did
+
+
+def _profile(customer: Customer, facts: Sequence[Fact]) -> None:
+    refunds: set[str] = set()
+    for fact in facts:
+        customer.events.add(fact.event_id)
+        if fact.type == "purchase":
+            customer.orders += 1
+            customer.net[fact.payload["currency"]] += fact.payload["total_minor"]
+        elif fact.type == "refund" and fact.payload["refund_id"] not in refunds:
+            refunds.add(fact.payload["refund_id"])
+            customer.net[fact.payload["currency"]] -= fact.payload["amount_minor"]
+        elif fact.type == "identify":
+            customer.traits |= fact.payload["traits"]
+    bought = {fact.payload["currency"] for fact in facts if fact.type == "purchase"}
+    customer.net = Counter({currency: minor for currency, minor in customer.net.items() if currency in bought})
+    customer.traits = {name: value for name, value in customer.traits.items() if value is not None}
+
+
+@dataclass
+class _Order:
+    """``shares``: points of each entry that the order earned, and whether they count towards the tier."""
+
+    total: int
+    shares: list[tuple[int, bool]]
+    refunded: int = 0
+    refund_ids: set[str] = field(default_factory=set)
+    taken: list[int] = field(default_factory=list)
+
+
+def _points(customer: Customer, facts: Iterable[Fact]) -> None:
+    """One point a euro, more in higher tiers, fifty for the first order; refunds take back their part of each entry."""
+    orders: dict[str, _Order] = {}
+    waiting: dict[str, list[Fact]] = defaultdict(list)
+    level = qualifying = 0
+    opened = False
+    for fact in facts:
+        if fact.type not in ("purchase", "refund"):
+            continue
+        opened = True
+        if fact.type == "refund" and fact.payload["order_id"] not in orders:
+            waiting[fact.payload["order_id"]].append(fact)
+            continue
+        if fact.type == "purchase":
+            base = Fraction(fact.payload["total_minor"], 100)
+            shares = [(int(base), True), (int(base * (LEVELS[level][2] - 1)), True), (0 if orders else WELCOME_POINTS, False)]
+            order = orders[fact.payload["order_id"]] = _Order(fact.payload["total_minor"], shares, taken=[0, 0, 0])
+            qualifying += shares[0][0] + shares[1][0]
+            level = max(level, *(place for place, (_, threshold, _) in enumerate(LEVELS) if threshold <= qualifying))
+            refunds = waiting.pop(fact.payload["order_id"], [])
+        else:
+            order, refunds = orders[fact.payload["order_id"]], [fact]
+        for refund in refunds:
+            qualifying -= _give_back(order, refund)
+    customer.balance = sum(points for order in orders.values() for points, _ in order.shares)
+    customer.balance -= sum(points for order in orders.values() for points in order.taken)
+    customer.tier = LEVELS[level][0] if opened else ""
+
+
+def _give_back(order: _Order, refund: Fact) -> int:
+    """What no longer counts towards the tier."""
+    if refund.payload["refund_id"] in order.refund_ids:
+        return 0
+    order.refund_ids.add(refund.payload["refund_id"])
+    order.refunded += refund.payload["amount_minor"]
+    part = min(Fraction(1), Fraction(order.refunded, order.total))
+    due = [int(points * part) for points, _ in order.shares]
+    lost = sum(now - before for now, before, (_, counts) in zip(due, order.taken, order.shares, strict=True) if counts)
+    order.taken = due
+    return lost
