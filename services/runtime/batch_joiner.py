@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from services.runtime import metrics
-from services.runtime.batches import Batch, NotYet, Sink, Stale
+from services.runtime.batches import TP, Batch, NotYet, Sink, Stale
 
 log = logging.getLogger(__name__)
 TICK_SECONDS = 0.1
@@ -30,6 +30,7 @@ class BatchJoiner:
         self._records = 0
         self._arrived, self._taken = asyncio.Event(), asyncio.Event()
         self._last_call = self._last_lag = 0.0
+        self._shown: set[TP] = set()
         self._failing_since: float | None = None
         self._failure = ""
         self._tick = getattr(sink, "tick", None)
@@ -139,8 +140,12 @@ class BatchJoiner:
         if time.monotonic() - self._last_lag < LAG_SECONDS:
             return
         self._last_lag = time.monotonic()
-        for tp, lag in self._app.consumer.lags().items():
+        lags = self._app.consumer.lags()
+        for tp, lag in lags.items():
             metrics.LAG.labels(self._stage, tp.topic, tp.partition).set(lag)
+        for tp in self._shown - lags.keys():
+            metrics.LAG.remove(self._stage, tp.topic, str(tp.partition))
+        self._shown = set(lags)
         oldest = min((batch.records[0].timestamp for batch in self._waiting), default=None)
         metrics.OLDEST_SECONDS.labels(self._stage).set(0 if oldest is None else max(0.0, time.time() - oldest / 1000))
 

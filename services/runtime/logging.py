@@ -69,4 +69,5 @@ def configure_logging(level: str = "info", json: bool = False, stream: TextIO | 
 
 
 def _console(out: TextIO) -> list[Any]:
-    return [structlog.dev.ConsoleRenderer(colors=out.isatty(), pad_event_to=0)]
+    plain = structlog.dev.plain_traceback  # the pretty one shows local variables, and with them personal data
+    return [structlog.dev.ConsoleRenderer(colors=out.isatty(), pad_event_to=0, exception_formatter=plain)]

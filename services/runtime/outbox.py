@@ -9,7 +9,7 @@ import contextlib
 import logging
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
@@ -32,11 +32,11 @@ class CommittedEvents(Protocol):
 
 
 class Snapshots(NamedTuple):
-    """Messages to send once every event up to `after` is out; then all originators up to `covered` are covered."""
+    """Messages to send once every event up to `after` is out; then all originators up to `covered`, if given, are covered."""
 
     messages: Sequence[Message]
     after: int
-    covered: int
+    covered: int | None
 
 
 class Outbox:
@@ -103,9 +103,9 @@ class Outbox:
         taken, self.touched = self.touched, {}
         return taken
 
-    def add_snapshots(self, messages: Iterable[Message], after: int) -> None:
-        """The newest states of the originators last taken, to follow the events up to `after`."""
-        self._snapshots.append(Snapshots(list(messages), after, self.published))
+    def add_snapshots(self, messages: Sequence[Message], after: int, covered: int | None) -> None:
+        """Newest states, to follow the events up to `after`. `covered`: with them, every originator touched up to there."""
+        self._snapshots.append(Snapshots(messages, after, covered))
         self._work.set()
 
     async def progress(self, seconds: float) -> None:
@@ -201,7 +201,7 @@ class Outbox:
         await self._sender.send(
             ((topic, key_hash(key) % partitions[topic]), key, value, list(headers)) for topic, key, value, headers in snapshots.messages
         )
-        self.covered = snapshots.covered
+        self.covered = self.covered if snapshots.covered is None else snapshots.covered
         metrics.SNAPSHOTS.labels(self._stage).inc(len(snapshots.messages))
 
     def _remember_key(self, originator: UUID) -> tuple[bytes, int]:

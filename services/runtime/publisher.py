@@ -1,6 +1,8 @@
 """Whether this process publishes for its store, how far that has come, and when snapshots are due."""
 
 import time
+from collections import deque
+from uuid import UUID
 
 from services.runtime import metrics
 from services.runtime.batches import NotYet
@@ -11,6 +13,7 @@ from services.runtime.stage import Message, Stage
 PUBLISHED, SNAPSHOTS = "published", "snapshots"
 MARK_SECONDS = 1.0
 WAIT_SECONDS = 1.0
+SNAPSHOT_SHARE, LEAST_SHARE_SECONDS, SNAPSHOTS_AT_ONCE = 0.2, 0.05, 500
 
 
 class Publisher:
@@ -24,13 +27,16 @@ class Publisher:
         self._outbox, self._store, self._stage = outbox, store, stage
         self._snapshot_seconds, self._max_backlog = snapshot_seconds, max_backlog
         self._stored: dict[str, int] = {}
-        self._last_snapshots = self._last_marks = 0.0
+        self._round: deque[tuple[UUID, int]] = deque()
+        self._covered = 0
+        self._last_round = self._last_share = self._last_marks = 0.0
 
     async def lead(self) -> bool:
         """True while this process is the one that publishes. Needs a store that knows its last id."""
         leads = self._store.publisher_lock()
         metrics.PUBLISHING.labels(self._stage.name).set(leads)
         if self._outbox.leads and not leads:
+            self._round.clear()
             await self._outbox.rest()
         elif leads and not self._outbox.leads:
             marks = self._store.watermark(PUBLISHED), self._store.watermark(SNAPSHOTS)
@@ -47,15 +53,25 @@ class Publisher:
             raise NotYet(f"{self._outbox.backlog} events wait for Kafka")
 
     def take_snapshots(self, now: float) -> None:
-        """If they are due, of everything touched since. The stage's state must be the committed one."""
-        if now - self._last_snapshots < self._snapshot_seconds:
-            return
-        if touched := self._outbox.take_touched():
-            self._last_snapshots = now
-            ids = {self._outbox.key(originator): id for originator, id in touched.items()}
-            found = [(ids.get(message.key, 0), message) for message in self._stage.snapshots(touched)]
-            found.sort(key=lambda one: one[0])
-            self._outbox.add_snapshots((_with_id(message, id) for id, message in found), after=self._store.last_id)
+        """Of everything touched since the last round, in the order of ids, a part at a time: for a fifth of the time at
+        most, so that many changes make snapshots rarer rather than the stage slower. The stage's state must be the
+        committed one."""
+        if not self._round and now - self._last_round >= self._snapshot_seconds:
+            touched = self._outbox.take_touched()
+            self._round.extend(sorted(touched.items(), key=lambda one: one[1]))
+            self._covered, self._last_round = self._outbox.published, now
+        share = max(LEAST_SHARE_SECONDS, SNAPSHOT_SHARE * (now - self._last_share))
+        self._last_share = now
+        while self._round and time.monotonic() - now < share:
+            part = [self._round.popleft() for _ in range(min(len(self._round), SNAPSHOTS_AT_ONCE))]
+            covered = None if self._round else self._covered
+            self._outbox.add_snapshots(self._snapshots(dict(part)), self._store.last_id, covered)
+
+    def _snapshots(self, touched: dict[UUID, int]) -> list[Message]:
+        ids = {self._outbox.key(originator): id for originator, id in touched.items()}
+        found = [(ids.get(message.key, 0), message) for message in self._stage.snapshots(touched)]
+        found.sort(key=lambda one: one[0])
+        return [_with_id(message, id) for id, message in found]
 
     def new_marks(self) -> dict[str, int]:
         """How far publishing has come since it was last stored: to go with the next transaction."""

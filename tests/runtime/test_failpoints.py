@@ -7,7 +7,9 @@ import pytest
 
 from services.runtime.failpoints import VARIABLE, failpoint, parsed
 
-PASSES = "from services.runtime.failpoints import failpoint\nfor n in range(5):\n failpoint('here'); failpoint('there'); print(n, flush=True)"
+PASSES = (
+    "from services.runtime.failpoints import failpoint\nfor n in range(5):\n failpoint('here'); failpoint('there'); print(n, flush=True)"
+)
 
 
 def passing(points: str) -> subprocess.CompletedProcess[str]:

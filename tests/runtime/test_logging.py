@@ -32,6 +32,21 @@ def test_our_lines_and_the_libraries_are_json_of_one_shape(output: io.StringIO) 
     assert ours["timestamp"].endswith("Z")
 
 
+@pytest.mark.parametrize("json_lines", [True, False])
+def test_a_traceback_shows_no_values(output: io.StringIO, json_lines: bool) -> None:
+    # given
+    configure_logging("info", json=json_lines, stream=output)
+    # when
+    try:
+        personal = "alice" + "@example.com"
+        raise RuntimeError(len(personal))
+    except RuntimeError:
+        logging.getLogger("aiokafka").exception("it failed")
+    # then
+    assert "RuntimeError: 17" in output.getvalue()
+    assert "alice@example.com" not in output.getvalue()
+
+
 def test_the_libraries_chatter_is_not_even_built(output: io.StringIO) -> None:
     configure_logging("debug", stream=output)
     for name in ("faust.app", "mode", "aiokafka.consumer.fetcher"):

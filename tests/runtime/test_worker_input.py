@@ -91,7 +91,7 @@ def test_a_position_beyond_the_log_ends_the_process_instead_of_starting_over(flo
     # when
     worker = flow.worker()
     # then
-    assert worker.process.wait(20) == 1
+    assert worker.process.wait(60) == 1
     with SQLiteStore(flow.store) as store:
         assert store.positions()[f"{flow.input}:0"] == 1_000
 
