@@ -1,13 +1,11 @@
 """Looks at everything Rapport depends on, one check a dependency. A check never raises: what is wrong is its finding."""
 
-import asyncio
 import platform
 import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Literal
 
 from services.cli.running_stack import running_board
@@ -15,7 +13,10 @@ from services.embedded.errors import EmbeddedStackError
 from services.embedded.java_runtime import find_java
 from services.embedded.processes import answers
 from services.runtime.http_requests import get
+from services.runtime.reachability import Unreached, count_topics, postgres_version, sqlite_version
 from services.runtime.settings import Settings
+from services.runtime.stage_process import kafka_connection
+from services.runtime.warehouse import Warehouse, WarehouseAway, WarehouseRefused
 
 Verdict = Literal["fine", "idle", "wrong"]
 """``idle``: not there, and not needed as things stand."""
@@ -91,28 +92,14 @@ def _kafka(settings: Settings) -> Finding:
     if settings.kafka.bootstrap is None and not answers(settings.kafka.port):
         return Finding(what, "idle", f"embedded, not running at {address}", START)
     try:
-        count = asyncio.run(asyncio.wait_for(_topics(settings), 10))
-    except Exception as error:  # whatever the client raises is the finding
-        return Finding(what, "wrong", f"{address}: {error!r}"[:300], "check RAPPORT_KAFKA_BOOTSTRAP, the security settings and the network")
+        count = count_topics(kafka_connection(settings.kafka))
+    except Unreached as error:
+        remedy = "check RAPPORT_KAFKA_BOOTSTRAP, the security settings and the network"
+        return Finding(what, "wrong", f"{address}: {error}"[:300], remedy)
     return Finding(what, "fine", f"{address}, {count} topics")
 
 
-async def _topics(settings: Settings) -> int:
-    from aiokafka.admin import AIOKafkaAdminClient
-
-    from services.runtime.stage_process import kafka_connection
-
-    admin = AIOKafkaAdminClient(**kafka_connection(settings.kafka).client_settings())
-    await admin.start()
-    try:
-        return len(await admin.list_topics())
-    finally:
-        await admin.close()
-
-
 def _clickhouse(settings: Settings) -> Finding:
-    from services.runtime.warehouse import Warehouse, WarehouseAway, WarehouseRefused
-
     if settings.clickhouse.url is None and not answers(settings.clickhouse.port):
         return Finding("ClickHouse", "idle", f"embedded, not running at 127.0.0.1:{settings.clickhouse.port}", START)
     warehouse = Warehouse(settings.clickhouse.address, pauses=())
@@ -129,19 +116,12 @@ def _clickhouse(settings: Settings) -> Finding:
 
 def _store(settings: Settings) -> Finding:
     if settings.store.url is None:
-        import sqlite3
-
-        files = [path.name for path in Path(settings.data_dir).glob("*.sqlite")]
-        return Finding("event store", "fine", f"SQLite {sqlite3.sqlite_version} ({', '.join(sorted(files)) or 'nothing stored yet'})")
-    import psycopg
-
+        files = ", ".join(sorted(path.name for path in settings.data_dir.glob("*.sqlite")))
+        return Finding("event store", "fine", f"SQLite {sqlite_version()} ({files or 'nothing stored yet'})")
     try:
-        with psycopg.connect(settings.store.url.get_secret_value(), connect_timeout=5) as connection:
-            return Finding("event store", "fine", f"PostgreSQL {connection.info.server_version // 10000}")
-    except psycopg.Error as error:
-        return Finding(
-            "event store", "wrong", str(error).strip()[:300], "check RAPPORT_STORE_URL (postgresql://user:password@host/database)"
-        )
+        return Finding("event store", "fine", f"PostgreSQL {postgres_version(settings.store.url.get_secret_value())}")
+    except Unreached as error:
+        return Finding("event store", "wrong", str(error)[:300], "check RAPPORT_STORE_URL (postgresql://user:password@host/database)")
 
 
 def _ingest(settings: Settings) -> Finding:

@@ -1,0 +1,85 @@
+"""The command ``rapport`` as a user types it, against one stack."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from services.cli.board import Board, board_file, read
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a command said and how it left."""
+
+    code: int
+    out: str
+    err: str
+
+
+def rapport(*arguments: str, said: bytes = b"", timeout: float = 240) -> Told:
+    done = subprocess.run(
+        [sys.executable, "-m", "services.cli", *arguments], cwd=ROOT, input=said, capture_output=True, timeout=timeout, check=False
+    )
+    return Told(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """A running stack in its own directory, on its own ports."""
+
+    data_dir: Path
+    ports: dict[str, int]
+
+    def up(self) -> Told:
+        return rapport("up", "--detach", "--data-dir", str(self.data_dir), *self.port_options)
+
+    @property
+    def port_options(self) -> list[str]:
+        return [part for name, port in self.ports.items() for part in (f"--{name}-port", str(port))]
+
+    def run(self, *arguments: str, said: bytes = b"") -> Told:
+        return rapport(*arguments, "--data-dir", str(self.data_dir), said=said)
+
+    def board(self) -> Board:
+        found = read(board_file(self.data_dir))
+        assert found
+        return found
+
+    def pid_of(self, name: str) -> int:
+        line = self.board().line(name)
+        assert line
+        assert line.pid
+        return line.pid
+
+    def asked(self, query: str) -> list[list[str]]:
+        """The rows of a query, as an analyst gets them; none while ClickHouse is away."""
+        told = self.run("sql", "--csv", query)
+        return [line.split(",") for line in told.out.splitlines()[1:]] if told.code == 0 else []
+
+    def number(self, query: str) -> int:
+        rows = self.asked(query)
+        return int(rows[0][0]) if rows else -1
+
+    @property
+    def kafka(self) -> str:
+        return f"127.0.0.1:{self.ports['kafka']}"
+
+
+def until(condition: Callable[[], Any], what: str, limit_s: float = 60.0) -> None:
+    """Returns as soon as the condition holds."""
+    deadline = time.monotonic() + limit_s
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {limit_s:.0f} s: {what}"
+        time.sleep(0.2)
+
+
+def ndjson(touchpoints: Sequence[dict[str, Any]]) -> bytes:
+    import json
+
+    return b"\n".join(json.dumps(touchpoint).encode() for touchpoint in touchpoints)

@@ -1,0 +1,24 @@
+"""One real stack for all tests of the flow, started and stopped as a user does."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from services.cli.processes_of_ours import is_alive
+from services.embedded.processes import free_port
+from tests.flow.command import Stack
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    folder: Path = tmp_path_factory.mktemp("stack")
+    running = Stack(folder, {name: free_port() for name in ("ingest", "kafka", "clickhouse", "clickhouse-http")})
+    told = running.up()
+    assert told.code == 0, told.out + told.err
+    yield running
+    lines = running.board().lines
+    told = running.run("down")
+    assert told.code == 0, told.out + told.err
+    assert "Stopped." in told.out
+    assert [line.name for line in lines if is_alive(line.pid, line.created)] == []
