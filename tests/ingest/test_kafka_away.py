@@ -9,11 +9,18 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+from aiokafka.errors import KafkaError
 
 from services.embedded.processes import free_port
+from services.ingest import append, log_connection
+from services.ingest.admission import Admitted
+from services.ingest.append import Appender
+from services.ingest.log_connection import LogConnection
+from services.runtime.kafka import KafkaConnection, new_producer
 from tests.ingest.conftest import make_topics
 from tests.ingest.cutting_proxy import cutting_proxy
 from tests.ingest.own_kafka import OwnKafka, own_kafka
@@ -39,7 +46,9 @@ def ready_ingest(directory: Path, bootstrap: str, **settings: str) -> Iterator[I
 
 
 def ids_in_log(bootstrap: str) -> list[str]:
-    return [json.loads(record.value)["event_id"] for record in records_where(bootstrap, "touchpoints", lambda record: True)]
+    return [
+        json.loads(record.value)["event_id"] for record in records_where(bootstrap, "touchpoints", lambda record: record.value != b"{}")
+    ]
 
 
 class Sending:
@@ -131,6 +140,41 @@ def test_too_much_waiting_is_answered_429_with_the_time_to_come_back(own: OwnKaf
         assert 0 <= int(told.headers["X-RateLimit-Reset"]) - sent_at <= 10
         eventually(lambda: service.client.post(DOOR, content=body).status_code == 200, "ingest did not recover")
         assert "rapport_ingest_pending_bytes 0.0" in service.client.get("/metrics").text
+
+
+def test_a_producer_given_up_while_kafka_hangs_leaves_no_request_waiting_for_it(own: OwnKafka, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(append, "ACKNOWLEDGED_WITHIN", 60.0)
+    monkeypatch.setattr(log_connection, "STOP_SECONDS", 0.1)
+
+    async def run() -> int:
+        made: list[Any] = []
+
+        def producer() -> Any:
+            made.append(new_producer(KafkaConnection(own.bootstrap), request_timeout_ms=2_000))
+            return made[-1]
+
+        log = LogConnection(producer, ("touchpoints",))
+        appender = Appender(log)
+        appender.start()
+        async with asyncio.timeout(60):
+            await until(lambda: appender.problem is None)
+            with own.paused():
+                written = [
+                    asyncio.create_task(appender.append({"touchpoints": [Admitted(key, b"{}")]}, 1)) for key in (b"a", b"b", b"c", b"d")
+                ]
+                await until(lambda: len(made[0]._message_accumulator._pending_batches) >= 2)
+                log.broken(made[0], KafkaError("as if its sequence were lost"))
+                await until(lambda: not log._stopping)
+            await asyncio.gather(*written)
+        await appender.close()
+        return len(made)
+
+    assert asyncio.run(run()) >= 2
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    while not condition():
+        await asyncio.sleep(0.01)
 
 
 def test_what_was_answered_200_survives_a_kill_of_kafka_under_load(own: OwnKafka, tmp_path: Path) -> None:
