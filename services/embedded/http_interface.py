@@ -4,6 +4,7 @@ Source of the behaviour: ClickHouse's page on its HTTP interface and `src/Server
 """
 
 import asyncio
+import contextlib
 import logging
 import uuid
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -135,16 +136,21 @@ class _Exchange:
         return QueryText(kept.get("query", ""), tables=tables)
 
     async def _until_done(self, job: asyncio.Future[T]) -> T:
-        """The job's result; stops the query if the client goes away first."""
+        """The job's result; if the client goes away first, stops the query and raises ClientGone."""
         if not self._body.is_read:
             return await job
         if self._gone is None:
             self._gone = asyncio.ensure_future(self._receive())
         either: set[asyncio.Future[Any]] = {job, self._gone}
         await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-        if not job.done() and self._query is not None:
-            await asyncio.get_running_loop().run_in_executor(None, self._server.admission.stop, self._query.request.tag)
-        return await job
+        if not self._gone.done() or self._query is None:
+            return await job
+        # Not in the shared threads: they may all be busy with queries that wait to be stopped.
+        stop, tag = self._server.admission.stop, self._query.request.tag
+        await asyncio.get_running_loop().run_in_executor(None, stop, tag)
+        with contextlib.suppress(ServerError):
+            await job
+        raise ClientGone
 
     async def _take_rows(self, query: HttpQuery, first_rows: bytes) -> None:
         piece: bytes | None = first_rows
