@@ -2,6 +2,8 @@
 
 import re
 
+import pytest
+
 from tests.flow.command import Stack
 
 HEADLINE = "69,659 purchases, 23,570 buying customers, 2,500,315.63 USD, best customer 07592 with 13,990.93 USD"
@@ -12,6 +14,7 @@ def answers(out: str) -> str:
     return re.sub(r"\s+\n", "\n", out[out.index("ClickHouse answers") :])
 
 
+@pytest.mark.timeout(900)
 def test_the_demo_shows_the_real_logs_figures_and_a_second_one_changes_none(stack: Stack) -> None:
     first = stack.run("demo", "--exit")
     assert first.code == 0, first.out + first.err
