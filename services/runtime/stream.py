@@ -32,6 +32,7 @@ from services.runtime.kafka import KafkaConnection
 
 __all__ = ["TP", "Batch", "BatchApp", "LogLost", "NotYet", "Sink", "Stale", "build", "run"]
 log = logging.getLogger(__name__)
+CRASH_STOP_SECONDS = 2.0
 
 
 class NoTables(TableManager):  # type: ignore[misc]
@@ -117,42 +118,62 @@ def build(
 async def run(app: BatchApp, stop_within: float = 8.0) -> int:
     """Until SIGTERM or SIGINT (0), or a crash (1): then a supervisor starts a new process; Faust does not recover.
 
-    Whatever hangs, the process has left `stop_within` seconds after the signal, and about a second.
+    Whatever hangs, also after this returned, the process has left `stop_within` seconds after that, and about a second.
     """
     stop = asyncio.Event()
     _on_signals(asyncio.get_running_loop(), stop, stop_within)
     _tune_interpreter()
     app.finalize()
     start = asyncio.create_task(app.start())
-    while not (stop.is_set() or app.crashed or (start.done() and start.exception())):
+    while not (stop.is_set() or app.crashed or _failure(start)):
         await asyncio.sleep(0.1)
-    code = 0 if stop.is_set() else 1
-    if code:
-        log.error("the stream crashed: %r", app.crash_reason or (start.done() and start.exception()))
+    if stop.is_set():
+        await _stop(app, 0, stop_within)
+        return 0
+    log.error("the stream crashed: %r", app.crash_reason or _failure(start))
+    _leave_after(CRASH_STOP_SECONDS + 1, 1)
+    await _stop(app, 1, CRASH_STOP_SECONDS)
+    return 1
+
+
+def _failure(start: "asyncio.Task[None]") -> BaseException | None:
+    if not start.done():
+        return None
+    return asyncio.CancelledError() if start.cancelled() else start.exception()
+
+
+async def _stop(app: BatchApp, code: int, seconds: float) -> None:
+    """Faust's threads would keep a process whose stop hangs or fails; the sink does not mind their end."""
     try:
-        await asyncio.wait_for(app.stop(), stop_within)
+        await asyncio.wait_for(app.stop(), seconds)
     except TimeoutError:
-        log.warning("not stopped within %.0f s, leaving at once", stop_within)
-        os._exit(code)  # its threads would keep the process; the sink does not mind
-    return code
+        log.warning("not stopped within %.0f s, leaving at once", seconds)
+        os._exit(code)
+    except (Exception, asyncio.CancelledError) as error:  # cancelled are Faust's own tasks
+        log.warning("leaving at once, stopping failed: %r", error)
+        os._exit(code)
 
 
 def _on_signals(loop: asyncio.AbstractEventLoop, stop: asyncio.Event, stop_within: float) -> None:
     """Not the loop's own handlers: those wait while a database holds up the loop."""
 
-    def leave() -> None:
-        log.warning("still here %.0f s after the signal, leaving at once", stop_within + 1)
-        os._exit(0)
-
     def received(number: int, _frame: Any) -> None:
         if not stop.is_set():
-            limit = threading.Timer(stop_within + 1, leave)
-            limit.daemon = True
-            limit.start()
+            _leave_after(stop_within + 1, 0)
         loop.call_soon_threadsafe(stop.set)
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, received)
+
+
+def _leave_after(seconds: float, code: int) -> None:
+    def leave() -> None:
+        log.warning("still here after %.0f s, leaving at once", seconds)
+        os._exit(code)
+
+    limit = threading.Timer(seconds, leave)
+    limit.daemon = True
+    limit.start()
 
 
 def _tune_interpreter() -> None:
