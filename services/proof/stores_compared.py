@@ -1,0 +1,50 @@
+"""The stages' live stores against a refold's, by customer: checksums first, field by field only where they differ."""
+
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, field
+
+from services.proof.holders import Holders, held
+from services.proof.loyalty_state import loyalty_state
+from services.proof.profile_state import profile_state
+from services.proof.shown import Difference, Shown, checksums, differences, of_customers, unequal
+from services.runtime.store_snapshot import StoreSnapshot
+
+State = Callable[[StoreSnapshot, Holders], Iterator[Shown]]
+DETAILED = 1_000
+"""Customers of which single fields are shown; of more only how many there are."""
+
+
+@dataclass(slots=True)
+class Compared:
+    """What came out for one store. ``unequal`` are the customers that differ (empty text: something that is nobody's)."""
+
+    store: str
+    customers: int
+    unequal: set[str]
+    differences: list[Difference] = field(default_factory=list)
+
+
+def holders_of(expected: StoreSnapshot, found: StoreSnapshot) -> Holders:
+    """By both profile stores."""
+    return Holders(held(expected.rows("linked_sets")), held(found.rows("linked_sets")))
+
+
+def compare_profiles(expected: StoreSnapshot, found: StoreSnapshot, holders: Holders, apart: Collection[str]) -> Compared:
+    """``apart``: customers that are not compared."""
+    return _compared("profile", profile_state, expected, found, holders, apart)
+
+
+def compare_accounts(expected: StoreSnapshot, found: StoreSnapshot, holders: Holders, apart: Collection[str]) -> Compared:
+    """``apart``: customers that are not compared."""
+    return _compared("loyalty", loyalty_state, expected, found, holders, apart)
+
+
+def _compared(name: str, state: State, expected: StoreSnapshot, found: StoreSnapshot, holders: Holders, apart: Collection[str]) -> Compared:
+    wanted = checksums(state(expected, holders))
+    which = unequal(wanted, checksums(state(found, holders))) - set(apart)
+    compared = Compared(name, len(wanted.keys() - set(apart) - {""}), which)
+    if which:
+        some = set(sorted(which)[:DETAILED])
+        both = of_customers(state(expected, holders), some), of_customers(state(found, holders), some)
+        compared.differences = list(differences(name, *both))
+    return compared

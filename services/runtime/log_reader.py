@@ -1,0 +1,68 @@
+"""Reads Kafka from one offset to another, without a group and without leaving a trace: for proofs and for rebuilding."""
+
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from types import TracebackType
+from typing import Self
+
+from aiokafka.structs import TopicPartition
+
+from services.runtime.batches import TP
+from services.runtime.kafka import KafkaConnection, new_consumer
+from services.runtime.stage import Record
+
+WAIT_MS = 500
+Fetched = Mapping[TP, Sequence[Record]]
+
+
+class TopicMissing(Exception):
+    """Raised by ``LogReader.ends``: Kafka has no such topic."""
+
+
+class LogReader:
+    """One consumer, read by one task. Connection errors come as aiokafka raises them."""
+
+    def __init__(self, connection: KafkaConnection) -> None:
+        self._consumer = new_consumer(connection, max_partition_fetch_bytes=4 << 20, fetch_max_bytes=32 << 20)
+
+    async def __aenter__(self) -> Self:
+        await self._consumer.start()
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await self._consumer.stop()
+
+    async def ends(self, topics: Collection[str]) -> dict[TP, int]:
+        """The offset after the last message of each partition. Raises TopicMissing."""
+        partitions: list[TopicPartition] = []
+        await self._consumer._client.force_metadata_update()
+        for topic in topics:
+            found = self._consumer.partitions_for_topic(topic) or await self._asked(topic)
+            partitions += [TopicPartition(topic, number) for number in sorted(found)]
+        offsets = await self._consumer.end_offsets(partitions)
+        return {TP(*tp): offset for tp, offset in offsets.items()}
+
+    async def _asked(self, topic: str) -> set[int]:
+        if topic not in await self._consumer.topics():
+            raise TopicMissing(f"Kafka has no topic {topic}: run `rapport migrate topics`")
+        return self._consumer.partitions_for_topic(topic) or set()
+
+    async def at(self, partitions: Collection[TP], timestamp_ms: int) -> dict[TP, int]:
+        """The first offset of each partition whose message is not older; partitions without one are left out."""
+        found = await self._consumer.offsets_for_times({TopicPartition(*tp): timestamp_ms for tp in partitions})
+        return {TP(*tp): place.offset for tp, place in found.items() if place is not None}
+
+    async def read(
+        self, starts: Mapping[TP, int], ends: Mapping[TP, int], most: int = 8_000
+    ) -> AsyncIterator[Mapping[TP, Sequence[Record]]]:
+        """Every record with start <= offset < end, each partition's in order; at most so many at a time."""
+        open_ = {TopicPartition(*tp): end for tp, end in ends.items() if starts.get(tp, 0) < end}
+        self._consumer.assign(list(open_))
+        for tp in open_:
+            self._consumer.seek(tp, starts.get(TP(*tp), 0))
+        while open_:
+            fetched = await self._consumer.getmany(*open_, timeout_ms=WAIT_MS, max_records=most)
+            kept = {TP(*tp): [record for record in records if record.offset < open_[tp]] for tp, records in fetched.items()}
+            if any(kept.values()):
+                yield kept
+            for tp in [tp for tp, end in open_.items() if await self._consumer.position(tp) >= end]:
+                del open_[tp]

@@ -1,0 +1,172 @@
+"""An event store as it was at one moment, read whole while its writers go on: for proofs and for rebuilding, never for deciding."""
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from itertools import count, groupby
+from pathlib import Path
+from typing import Any, Protocol, Self
+from uuid import UUID
+
+import psycopg
+from psycopg.sql import SQL, Identifier
+
+from services.runtime.event_store import RecordedEvent, checked_kinds
+from services.runtime.settings import Settings
+from services.runtime.sqlite_file import MIGRATION_RECORD
+
+ROWS_A_FETCH = 2_000
+EVENT = "originator_id, originator_version, topic, state"
+
+
+class StoreMissing(Exception):
+    """Raised by ``open_snapshot``: the stage has never run here, so there is nothing to read."""
+
+
+class _Reader(Protocol):
+    """One read-only transaction in one of two dialects."""
+
+    id_column: str
+
+    def query(self, sql: str, parameters: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]: ...
+    def text(self, key: Any) -> str: ...
+    def uuid(self, value: Any) -> UUID: ...
+    def close(self) -> None: ...
+
+
+class StoreSnapshot:
+    """Everything of one moment, however long it is read. It holds a read transaction open: close it soon, since the store's
+    files grow meanwhile. Not for two threads."""
+
+    def __init__(self, reader: _Reader) -> None:
+        self._reader = reader
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def positions(self) -> dict[str, int]:
+        """The next offset to read of every "topic:partition" that was ever read from."""
+        found = dict(self._reader.query("SELECT application_name, notification_id FROM tracking"))
+        found.pop(MIGRATION_RECORD, None)
+        return found
+
+    def last_id(self) -> int:
+        """The highest notification id; 0 without an event."""
+        found: list[tuple[Any, ...]] = list(self._reader.query(f"SELECT MAX({self._reader.id_column}) FROM stored_events"))
+        return int(found[0][0] or 0)
+
+    def watermark(self, name: str) -> int:
+        """0 where never set."""
+        marks = {self._reader.text(key): int(value) for key, value in self._reader.query("SELECT name, value FROM watermarks")}
+        return marks.get(name, 0)
+
+    def rows(self, kind: str) -> Iterator[tuple[str, bytes]]:
+        """Every row, in no particular order."""
+        (table,) = checked_kinds([kind])
+        return ((self._reader.text(key), bytes(value)) for key, value in self._reader.query(f"SELECT key, value FROM rows_{table}"))
+
+    def items(self, kind: str) -> Iterator[tuple[str, str, bytes]]:
+        """(group, item key, value), ordered by group."""
+        (table,) = checked_kinds([kind])
+        text = self._reader.text
+        found = self._reader.query(f"SELECT owner, item, value FROM items_{table} ORDER BY owner, item")
+        return ((text(owner), text(item), bytes(value)) for owner, item, value in found)
+
+    def due(self, now_ms: int) -> set[str]:
+        """Keys of the timers due by then."""
+        bound = int(now_ms)
+        return {self._reader.text(key) for (key,) in self._reader.query(f"SELECT key FROM timers WHERE due <= {bound}")}
+
+    def originators_after(self, id: int) -> set[UUID]:
+        """Those with an event after that notification id."""
+        sql = f"SELECT DISTINCT originator_id FROM stored_events WHERE {self._reader.id_column} > {int(id)}"
+        return {self._reader.uuid(originator) for (originator,) in self._reader.query(sql)}
+
+    def events(self) -> Iterator[RecordedEvent]:
+        """All, in notification order."""
+        return self._events(f"ORDER BY {self._reader.id_column}")
+
+    def events_by_originator(self) -> Iterator[tuple[UUID, list[RecordedEvent]]]:
+        """Each originator once, with all its events in version order."""
+        found = self._events("ORDER BY originator_id, originator_version")
+        return ((originator, list(events)) for originator, events in groupby(found, key=lambda event: event.originator))
+
+    def _events(self, order: str) -> Iterator[RecordedEvent]:
+        uuid = self._reader.uuid
+        rows = self._reader.query(f"SELECT {self._reader.id_column}, {EVENT} FROM stored_events {order}")
+        return (RecordedEvent(id, uuid(originator), version, type, bytes(state)) for id, originator, version, type, state in rows)
+
+    def close(self) -> None:
+        self._reader.close()
+
+
+class _SQLite:
+    id_column = "rowid"
+    text: Callable[[Any], str] = staticmethod(str)
+
+    def __init__(self, path: Path) -> None:
+        self._db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None, check_same_thread=False)
+        self._db.execute("BEGIN")
+        self._db.execute("SELECT 1 FROM tracking").fetchone()  # only now does SQLite take its snapshot
+
+    def query(self, sql: str, parameters: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+        cursor = self._db.execute(sql, parameters)
+        while page := cursor.fetchmany(ROWS_A_FETCH):
+            yield from page
+
+    def uuid(self, value: Any) -> UUID:
+        return UUID(hex=value)
+
+    def close(self) -> None:
+        self._db.close()
+
+
+class _Postgres:
+    id_column = "notification_id"
+
+    def __init__(self, conninfo: str, schema: str) -> None:
+        self._db = psycopg.connect(conninfo, connect_timeout=5)
+        self._db.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        self._db.read_only = True
+        self._db.execute(SQL("SET LOCAL search_path TO {}").format(Identifier(schema)))
+        self._db.execute("SELECT 1 FROM tracking").fetchone()
+
+    def query(self, sql: str, parameters: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+        with self._db.cursor(name=f"read_{next(_numbers)}") as cursor:
+            cursor.itersize = ROWS_A_FETCH
+            cursor.execute(sql.encode(), parameters)
+            yield from cursor
+
+    def text(self, key: Any) -> str:
+        return key if isinstance(key, str) else bytes(key).decode()
+
+    def uuid(self, value: Any) -> UUID:
+        return value if isinstance(value, UUID) else UUID(str(value))
+
+    def close(self) -> None:
+        self._db.close()
+
+
+_numbers = count(1)
+
+
+def open_snapshot(settings: Settings, stage: str) -> StoreSnapshot:
+    """The store of that stage as it is now. StoreMissing; what the database raises comes as it is."""
+    if settings.store.url:
+        try:
+            return StoreSnapshot(_Postgres(settings.store.url.get_secret_value(), stage))
+        except psycopg.errors.UndefinedTable as missing:
+            raise StoreMissing(f"PostgreSQL has no schema {stage} with events: has the stage ever run?") from missing
+    return snapshot_of(settings.data_dir / f"{stage}.sqlite")
+
+
+def snapshot_of(path: Path) -> StoreSnapshot:
+    """The store in that SQLite file as it is now. StoreMissing."""
+    if not path.exists():
+        raise StoreMissing(f"{path} does not exist: has the stage ever run with this data directory?")
+    try:
+        return StoreSnapshot(_SQLite(path))
+    except sqlite3.OperationalError as error:
+        raise StoreMissing(f"{path} is no event store: {error}") from error

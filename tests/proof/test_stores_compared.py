@@ -1,0 +1,201 @@
+"""A live store equals the fold of the log, whatever way it went; and whatever is changed in it is found."""
+
+import random
+import shutil
+import sqlite3
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from services.proof.refold import Refold, refused_as_conflicting
+from services.proof.stores_compared import Compared, compare_accounts, compare_profiles, holders_of
+from services.runtime.store_snapshot import snapshot_of
+from tests.profile.touchpoints import logs, touchpoint
+from tests.proof.installation import DAY_MS, NOW_MS, Installation
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(log=logs(largest=14), seed=st.integers(0, 1000))
+def test_stores_that_went_another_way_show_no_difference(log: list[dict[str, Any]], seed: int) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        # given: the log in another order, in several batches, with clock ticks in between
+        live = Installation(Path(name), NOW_MS - 200 * DAY_MS)
+        shuffled = random.Random(seed).sample(log, len(log))
+        for start in range(0, len(log), 5):
+            live.feed(*shuffled[start : start + 5])
+            live.tick(NOW_MS - (200 - start) * DAY_MS)
+        live.tick(NOW_MS)
+
+        # when
+        profiles, accounts = live.compared(Path(name) / "scratch", NOW_MS + 60_000)
+
+        # then
+        assert [*profiles.differences, *accounts.differences] == []
+        assert profiles.unequal == accounts.unequal == set()
+        assert profiles.customers > 0
+        live.close()
+
+
+STORY = (
+    touchpoint("e1", "customer_id:1", "email:ada@example.org", type="purchase", order_id="o1", total_minor=5_000, currency="EUR"),
+    touchpoint("e2", "email:ada@example.org", hour=1, type="identify", traits={"city": "Leeds", "birthday": "1980-02-29"}),
+    touchpoint("e3", "customer_id:2", hour=2, type="purchase", order_id="o2", total_minor=900, currency="EUR"),
+    touchpoint("e4", "customer_id:2", hour=3, type="refund", order_id="o2", refund_id="r1", amount_minor=400, currency="EUR"),
+    touchpoint("e5", "anonymous_id:x", hour=4, type="visit", place="page", name="home"),
+    touchpoint("e6", "customer_id:1", "anonymous_id:x", hour=5, type="survey", kind="csat", score=4, scale=5),
+    touchpoint("e1", "customer_id:9", hour=6, name="the same event_id, said otherwise"),
+)
+
+
+class Proof:
+    """A fold of the story's log, kept for comparing with copies of the live stores."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        (folder / "live").mkdir()
+        (folder / "scratch").mkdir()
+        live = Installation(folder / "live")
+        live.feed(*STORY)
+        live.tick(NOW_MS)
+        live.close()
+        with snapshot_of(folder / "live" / "profile.sqlite") as profile:
+            refold = Refold(folder / "scratch", live.settings, NOW_MS, refused_as_conflicting(profile))
+        refold.take(list(reversed(live.log)))
+        refold.end_of_log()
+        list(refold.fold_loyalty(NOW_MS))
+        self._expected, self._expected_accounts = refold.profile(), refold.loyalty()
+        refold.close()
+
+    def copy(self) -> Path:
+        """The live stores, to be damaged."""
+        damaged = self.folder / "damaged"
+        shutil.rmtree(damaged, ignore_errors=True)
+        shutil.copytree(self.folder / "live", damaged)
+        return damaged
+
+    def compare(self, live: Path) -> dict[str, Compared]:
+        with snapshot_of(live / "profile.sqlite") as profile, snapshot_of(live / "loyalty.sqlite") as loyalty:
+            holders = holders_of(self._expected, profile)
+            return {
+                "profile": compare_profiles(self._expected, profile, holders, ()),
+                "loyalty": compare_accounts(self._expected_accounts, loyalty, holders, ()),
+            }
+
+
+@pytest.fixture(scope="module")
+def proof(tmp_path_factory: pytest.TempPathFactory) -> Proof:
+    return Proof(tmp_path_factory.mktemp("proof"))
+
+
+ALL_STATE = [("profile", "rows_facts", "value"), ("profile", "rows_linked_sets", "value"), ("profile", "rows_touchpoints", "value")]
+ALL_STATE += [("profile", "rows_identifiers", "value"), ("loyalty", "items_facts", "value")]
+
+
+@pytest.mark.parametrize(("store", "table", "column"), ALL_STATE)
+def test_every_single_bit_that_is_flipped_in_state_is_found(proof: Proof, store: str, table: str, column: str) -> None:
+    dice = random.Random(table)
+    for _ in range(12):
+        live = proof.copy()
+        flip_a_bit(live / f"{store}.sqlite", table, column, dice)
+
+        found = proof.compare(live)
+
+        assert found[store].unequal
+        assert found[store].differences
+
+
+EVERY_TABLE = [("profile", f"rows_{kind}") for kind in ("identifiers", "linked_sets", "customers", "facts", "touchpoints", "quarantines")]
+EVERY_TABLE += [("profile", "stored_events"), ("loyalty", "stored_events"), ("loyalty", "items_facts")]
+EVERY_TABLE += [("loyalty", "rows_accounts WHERE replace(key, '-', '') IN (SELECT originator_id FROM stored_events)")]
+
+
+@pytest.mark.parametrize(("store", "table"), EVERY_TABLE)
+def test_every_row_that_is_removed_is_found(proof: Proof, store: str, table: str) -> None:
+    with sqlite3.connect(proof.copy() / f"{store}.sqlite") as db:
+        count = db.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
+    assert count
+    for number in range(count):
+        live = proof.copy()
+        key = {"stored_events": "originator_id, originator_version", "items_facts": "owner, item"}.get(table, "key")
+        execute(
+            live / f"{store}.sqlite", f"DELETE FROM {table.split()[0]} WHERE ({key}) IN (SELECT {key} FROM {table} LIMIT 1 OFFSET {number})"
+        )
+
+        assert proof.compare(live)[store].unequal, number
+
+
+def test_an_untouched_copy_shows_no_difference_and_counts_its_customers(proof: Proof) -> None:
+    found = proof.compare(proof.copy())
+
+    assert [one.unequal for one in found.values()] == [set(), set()]
+    assert found["profile"].customers == 2
+
+
+def test_a_changed_field_is_named_with_its_customer_and_both_values(proof: Proof) -> None:
+    live = proof.copy()
+    (customer, *record), id = first_row(live / "profile.sqlite", "rows_customers", lambda row: row[4] is None)
+    record[2] = "lost" if record[2] != "lost" else "new"
+    replace(live / "profile.sqlite", "rows_customers", id, [customer, *record])
+
+    (difference,) = proof.compare(live)["profile"].differences
+
+    assert (difference.customer, difference.table, difference.field) == (customer, "customer", "lifecycle")
+    assert difference.found == record[2] != difference.expected
+
+
+def test_points_that_were_changed_in_a_posted_entry_are_found_in_the_ledger_and_in_its_sum(proof: Proof) -> None:
+    live = proof.copy()
+    with sqlite3.connect(live / "loyalty.sqlite") as db:
+        sql = "SELECT rowid, state FROM stored_events WHERE topic = 'entry_posted' LIMIT 1"
+        row, state = db.execute(sql).fetchone()
+        entry = msgspec.json.decode(state)
+        entry["amount"] += 1
+        db.execute("UPDATE stored_events SET state = ? WHERE rowid = ?", (msgspec.json.encode(entry), row))
+
+    found = proof.compare(live)["loyalty"]
+
+    assert found.unequal == {entry["account_id"]}
+    assert {(one.table, one.field) for one in found.differences} == {("ledger", "amount"), ("account", "sum of its entries")}
+
+
+def test_an_added_customer_is_found(proof: Proof) -> None:
+    live = proof.copy()
+    stranger = "00000000-0000-4000-8000-000000000001"
+    replace(live / "profile.sqlite", "rows_customers", stranger, [stranger, "customer_id:77", 0, "prospect", None, None])
+
+    assert proof.compare(live)["profile"].unequal == {stranger}
+
+
+def flip_a_bit(path: Path, table: str, column: str, dice: random.Random) -> None:
+    with sqlite3.connect(path) as db:
+        rows = db.execute(
+            f"SELECT {'owner, item' if table.startswith('items') else 'key, key'}, {column} FROM {table} ORDER BY 1, 2"
+        ).fetchall()
+        owner, item, value = dice.choice(rows)
+        changed = bytearray(value)
+        changed[dice.randrange(len(changed))] ^= 1 << dice.randrange(8)
+        where = "owner = ? AND item = ?" if table.startswith("items") else "key = ? AND key = ?"
+        db.execute(f"UPDATE {table} SET {column} = ? WHERE {where}", (bytes(changed), owner, item))
+
+
+def first_row(path: Path, table: str, wanted: Any) -> tuple[list[Any], str]:
+    with sqlite3.connect(path) as db:
+        for key, value in db.execute(f"SELECT key, value FROM {table} ORDER BY key"):
+            if wanted(row := msgspec.msgpack.decode(value)):
+                return row, key
+    raise LookupError(table)
+
+
+def replace(path: Path, table: str, key: str, row: list[Any]) -> None:
+    with sqlite3.connect(path) as db:
+        db.execute(f"INSERT OR REPLACE INTO {table} VALUES (?, ?)", (key, msgspec.msgpack.encode(row)))
+
+
+def execute(path: Path, sql: str) -> None:
+    with sqlite3.connect(path) as db:
+        assert db.execute(sql).rowcount == 1
