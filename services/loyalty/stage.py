@@ -125,7 +125,8 @@ class LoyaltyStage:
             self._hand_over(said.anchor, Holder(said.customer, said.id), said.fact.event_id, batch)
             holder = Holder(said.customer, said.id)
         account = self._archive.account(holder.customer)
-        self._revive(account, said.customer, said.id)
+        if account.id == said.customer:
+            self._revive(account, said.id, batch)
         if said.anchor not in account.anchors:
             account.anchors.append(said.anchor)
         self._take(account, said.anchor, said.fact, batch)
@@ -150,7 +151,7 @@ class LoyaltyStage:
             if holder is None or said.id > holder.id:
                 self._hand_over(identifier, Holder(said.customer, said.id), said.cause, batch)
         if account := self._archive.known(said.customer):
-            self._revive(account, said.customer, said.id)
+            self._revive(account, said.id, batch)
         batch.transaction.outcomes["applied", ""] += 1
 
     def _hand_over(self, identifier: str, to: Holder, cause: str, batch: _Batch) -> None:
@@ -177,12 +178,14 @@ class LoyaltyStage:
             batch.said.touched[account.id] = account
         batch.transaction.outcomes["applied", ""] += 1
 
-    def _revive(self, account: AccountRecord, customer: str, id: int) -> None:
-        if account.gone is not None and account.id == customer and id > account.gone[1]:
+    def _revive(self, account: AccountRecord, id: int, batch: _Batch) -> None:
+        """A merged customer that holds something again is a customer again."""
+        if account.gone is not None and id > account.gone[1]:
             account.gone = None
+            batch.said.touched[account.id] = account
 
     def _pass_time(self, account: AccountRecord, now: str, batch: _Batch) -> None:
-        account.due_ms = None
+        account.due_ms = batch.transaction.timers[account.id] = None
         batch.said.touched[account.id] = account
         account.clock = max(account.clock, now)
         if self._is_current(account):
@@ -259,11 +262,16 @@ class LoyaltyStage:
         return batch.transaction
 
     def _announce_merge(self, account: AccountRecord, batch: _Batch) -> None:
-        survivor = account.merged_into
-        if survivor is not None and survivor != account.announced and account.sequence:
-            account.tier = None
-            batch.said.merged_into(account, survivor)
-        account.announced = survivor
+        """That the account has gone, once it is empty; or that one that had gone is open again, though still empty."""
+        survivor, tiers = account.merged_into, self._programme.tiers
+        if survivor != account.announced and account.sequence:
+            if survivor is not None:
+                account.tier = None
+                batch.said.merged_into(account, survivor)
+            elif account.tier is None and tiers is not None:
+                lowest = TierMove(None, tiers.levels[0].id, batch.said.recorded_at, 0, f"merge:{account.announced}")
+                batch.said.tier_changed(account, lowest, lowest.cause)
+            account.announced = survivor
 
     def _set_timer(self, account: AccountRecord, batch: _Batch) -> None:
         moment = account.state.due

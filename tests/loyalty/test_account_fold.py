@@ -1,0 +1,68 @@
+"""The pure fold against the plain reference, over facts that Hypothesis makes up."""
+
+import itertools
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.loyalty.account import EMPTY, advance, fold, is_next, needs_history, step
+from services.loyalty.books import Entry, TierMove
+from services.loyalty.facts import fact_key
+from services.loyalty.posting import key_of
+from services.loyalty.programme import Programme
+from tests.loyalty.folding import fact, shown, shown_by, sums
+from tests.loyalty.profile_world import moment, written
+from tests.loyalty.reference import Reference
+from tests.loyalty.scenarios import PROGRAMMES, quarters, several_facts
+
+programmes = st.sampled_from(PROGRAMMES)
+ends = quarters | st.integers(0, 900)
+
+
+@settings(max_examples=500, deadline=None)
+@given(programmes, several_facts(), ends)
+def test_the_fold_comes_to_what_the_plain_reference_comes_to(programme: Programme, said: list[dict[str, Any]], until: float) -> None:
+    to = moment(until)
+    outcome = fold(programme, [fact(one) for one in said], written(to))
+    expected = Reference(programme).run(said, max(to, max(one["at"] for one in said)))
+    assert shown(programme, outcome.state) == shown_by(expected)
+
+
+@settings(max_examples=200, deadline=None)
+@given(programmes, several_facts(), ends)
+def test_the_entries_of_each_lot_add_up_to_what_remains_of_it(programme: Programme, said: list[dict[str, Any]], until: float) -> None:
+    outcome = fold(programme, [fact(one) for one in said], written(moment(until)))
+    assert sums(outcome.moves) == shown(programme, outcome.state)["lots"]
+    keys = [key_of(move) for move in outcome.moves if isinstance(move, Entry)]
+    assert len(keys) == len(set(keys))
+
+
+@settings(max_examples=200, deadline=None)
+@given(programmes, several_facts(), st.lists(quarters, max_size=4))
+def test_stepping_fact_by_fact_is_folding_them_all(programme: Programme, said: list[dict[str, Any]], pauses: list[float]) -> None:
+    facts = sorted((fact(one) for one in said), key=fact_key)
+    state, moves = EMPTY, list[Entry | TierMove]()
+    for known, one in enumerate(facts, 1):
+        assert is_next(state, one)
+        if needs_history(state, one):
+            outcome = fold(programme, facts[:known], "")
+            state, moves = outcome.state, list(outcome.moves)
+        else:
+            outcome = step(programme, state, one)
+            state, moves = outcome.state, [*moves, *outcome.moves]
+    ends = [written(moment(810 + pause)) for pause in sorted(pauses)]
+    for end in ends:
+        outcome = advance(programme, state, end)
+        state, moves = outcome.state, [*moves, *outcome.moves]
+    whole = fold(programme, facts, max(ends, default=""))
+    assert state == whole.state
+    assert moves == list(whole.moves)
+
+
+@settings(max_examples=30, deadline=None)
+@given(programmes, several_facts(most=4))
+def test_the_order_in_which_facts_are_handed_over_does_not_matter(programme: Programme, said: list[dict[str, Any]]) -> None:
+    facts = [fact(one) for one in said]
+    outcomes = {repr(fold(programme, order, written(moment(900)))) for order in itertools.permutations(facts)}
+    assert len(outcomes) == 1
