@@ -42,7 +42,7 @@ def _faults(file: Path) -> str:
     assert package
     assert package.submodule_search_locations
     vendored = Path(package.submodule_search_locations[0]) / "builtin_schemas" / "vendor" / "compose-spec.json"
-    validator = jsonschema.Draft7Validator(json.loads(vendored.read_text(encoding="utf-8")))
+    validator = jsonschema.Draft202012Validator(json.loads(vendored.read_text(encoding="utf-8")))
     return "\n".join(error.message for error in validator.iter_errors(yaml.safe_load(file.read_text(encoding="utf-8"))))
 
 
