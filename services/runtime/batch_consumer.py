@@ -10,7 +10,7 @@ Checked on Kafka 4.1.1, faust-streaming 0.15.3, aiokafka 0.14.0:
 import asyncio
 import logging
 import time
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
@@ -63,6 +63,7 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
         self._next: dict[TP, int] = {}  # where the next fetched batch starts
         self._done: dict[TP, int] = {}  # what the sink has
         self._epoch: defaultdict[TP, int] = defaultdict(int)
+        self._open: defaultdict[TP, deque[tuple[int, int]]] = defaultdict(deque)  # fetched, not applied: (next, first record's time)
 
     @property
     def sink(self) -> Sink:
@@ -99,6 +100,7 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
         self._read_offset[tp] = last  # or Faust notes a gap as long as the batch
         self.app.monitor.track_tp_end_offset(tp, self.highwater(tp))
         batch = Batch(tp, start, last + 1, records, self._epoch[tp], generation)
+        self._open[tp].append((last + 1, records[0].timestamp))
         return ConsumerMessage(*tp, last, time.time(), 0, None, None, batch, None, 0, 0, tp, generation_id=generation)
 
     async def _seek_where_asked(self) -> None:
@@ -122,6 +124,7 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
             self._next[tp] = self._done[tp] = start
             self._acked[tp]  # makes the key: Faust commits only partitions named there
             self._epoch[tp] += 1
+            self._open[tp].clear()
 
     # ---- what became of the batches ----
 
@@ -132,6 +135,9 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
 
     def applied(self, batch: Batch) -> None:
         self._done[batch.tp] = batch.next
+        fetched = self._open[batch.tp]
+        while fetched and fetched[0][0] <= batch.next:
+            fetched.popleft()
 
     def start_again(self) -> None:
         """All partitions from the stored positions; what is fetched and queued is stale."""
@@ -143,6 +149,10 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
         """Messages between what the sink has and the end of each assigned partition, as far as it is known."""
         ends = {tp: self.highwater(tp) for tp in self.assignment() if tp in self._done}
         return {tp: max(0, end - self._done[tp]) for tp, end in ends.items() if end is not None}
+
+    def oldest(self) -> dict[TP, int]:
+        """The time, epoch milliseconds, of each assigned partition's oldest message that is fetched and not applied."""
+        return {tp: self._open[tp][0][1] for tp in self.assignment() if self._open[tp]}
 
     # ---- offsets committed to Kafka, for dashboards ----
 

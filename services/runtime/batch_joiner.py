@@ -8,11 +8,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from services.runtime import metrics
-from services.runtime.batches import TP, Batch, NotYet, Sink, Stale
+from services.runtime.batches import Batch, NotYet, Sink, Stale
+from services.runtime.lag import ShownLag
 
 log = logging.getLogger(__name__)
 TICK_SECONDS = 0.1
-LAG_SECONDS = 1.0
+SHOW_SECONDS = 1.0
+PAUSE_AFTER_TICK_SECONDS = 1.0
 FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS = 0.05, 5.0
 UNHEALTHY_SECONDS = 30.0
 
@@ -29,8 +31,8 @@ class BatchJoiner:
         self._waiting: deque[Batch] = deque()
         self._records = 0
         self._arrived, self._taken = asyncio.Event(), asyncio.Event()
-        self._last_call = self._last_lag = 0.0
-        self._shown: set[TP] = set()
+        self._last_call = 0.0
+        self._lag = ShownLag(stage)
         self._failing_since: float | None = None
         self._failure = ""
         self._tick = getattr(sink, "tick", None)
@@ -47,14 +49,19 @@ class BatchJoiner:
 
     async def run(self) -> None:
         """Until the app stops."""
-        while not self._app.should_stop:
-            if self._app.consumer is None:
-                await asyncio.sleep(TICK_SECONDS)
-                continue
-            if batches := await self._join():
-                await self._apply(batches)
-            await self._tick_sink()
-            self._show_lag()
+        showing = asyncio.create_task(self._show())  # of its own: where a batch is tried for an hour, its age must be seen
+        try:
+            while not self._app.should_stop:
+                if showing.done():
+                    showing.result()  # only a programming error ends it
+                if self._app.consumer is None:
+                    await asyncio.sleep(TICK_SECONDS)
+                    continue
+                if batches := await self._join():
+                    await self._apply(batches)
+                await self._tick_sink()
+        finally:
+            showing.cancel()
 
     def problem(self) -> str | None:
         """What has kept the stage from working for half a minute, by itself or as its sink says; None: nothing."""
@@ -116,6 +123,7 @@ class BatchJoiner:
     def _start_again(self, stale: Stale) -> None:
         log.info("reading all partitions again from the stored positions: %s", stale)
         metrics.BATCHES.labels(self._stage, "stale").inc()
+        metrics.RESTARTS.labels(self._stage, "reading").inc()
         self._app.consumer.start_again()
 
     def _failed(self, error: Exception, then: str) -> None:
@@ -134,20 +142,14 @@ class BatchJoiner:
             self._start_again(stale)
         except Exception as error:
             self._failed(error, "again at the next tick")
-            await asyncio.sleep(LAG_SECONDS)
+            await asyncio.sleep(PAUSE_AFTER_TICK_SECONDS)
 
-    def _show_lag(self) -> None:
-        if time.monotonic() - self._last_lag < LAG_SECONDS:
-            return
-        self._last_lag = time.monotonic()
-        lags = self._app.consumer.lags()
-        for tp, lag in lags.items():
-            metrics.LAG.labels(self._stage, tp.topic, tp.partition).set(lag)
-        for tp in self._shown - lags.keys():
-            metrics.LAG.remove(self._stage, tp.topic, str(tp.partition))
-        self._shown = set(lags)
-        oldest = min((batch.records[0].timestamp for batch in self._waiting), default=None)
-        metrics.OLDEST_SECONDS.labels(self._stage).set(0 if oldest is None else max(0.0, time.time() - oldest / 1000))
+    async def _show(self) -> None:
+        while True:
+            if consumer := self._app.consumer:
+                self._lag.show(consumer.lags(), consumer.oldest(), time.time())
+            metrics.HEALTHY.labels(self._stage).set(self.problem() is None)
+            await asyncio.sleep(SHOW_SECONDS)
 
 
 async def _wait(event: asyncio.Event, seconds: float) -> None:

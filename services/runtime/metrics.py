@@ -19,15 +19,31 @@ BATCH_SECONDS = Histogram(
 BATCH_MESSAGES = Histogram(
     "rapport_batch_messages", "Messages in a joined batch", ["stage"], buckets=(1, 10, 100, 500, 1000, 2000, 4000, 8000)
 )
-LAG = Gauge("rapport_lag_messages", "Messages in the log that are not applied yet", ["stage", "topic", "partition"])
-OLDEST_SECONDS = Gauge("rapport_oldest_message_seconds", "Age of the oldest message that is fetched and not applied; 0: none", ["stage"])
+LAG = Gauge(
+    "rapport_lag_messages", "Messages of the log, as far as it was last fetched, that are not applied yet", ["stage", "topic", "partition"]
+)
+LAG_SECONDS = Gauge(
+    "rapport_lag_seconds",
+    "Age of the partition's oldest message that is fetched and not applied, since it was written to the topic; 0: none",
+    ["stage", "topic", "partition"],
+)
+OLDEST_SECONDS = Gauge(
+    "rapport_oldest_message_seconds", "Age of the oldest message of all partitions that is fetched and not applied; 0: none", ["stage"]
+)
 STORED = Counter("rapport_events_stored", "Events committed to the event store by this process", ["stage"])
 PUBLISHED = Counter("rapport_events_published", "Events acknowledged by Kafka, by topic", ["stage", "topic"])
 SNAPSHOTS = Counter("rapport_snapshots_published", "Snapshots acknowledged by Kafka", ["stage"])
 UNPUBLISHED = Gauge("rapport_unpublished_events", "Events committed and not acknowledged by Kafka yet", ["stage"])
 PUBLISHING = Gauge("rapport_publisher", "1 in the one process of a stage that publishes, else 0", ["stage"])
-RESTARTS = Counter("rapport_restarts", "Times a part of the stage started over, by part", ["stage", "part"])
+RESTARTS = Counter(
+    "rapport_restarts",
+    "Times a part of the stage started over: its Kafka producer, or its reading of all partitions from the stored positions",
+    ["stage", "part"],
+)
 STARTED = Gauge("rapport_started_timestamp_seconds", "When this process started, epoch seconds", ["stage"])
+HEALTHY = Gauge(
+    "rapport_healthy", "0 once something has kept the stage from working for half a minute (/healthz says what), else 1", ["stage"]
+)
 
 Health = Callable[[], str | None]
 """What is wrong, in words; None: nothing."""

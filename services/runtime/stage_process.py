@@ -49,7 +49,7 @@ async def run_stage(settings: Settings, process: StageProcess, make: Callable[[E
             max_records=settings.stage.max_records,
             linger_ms=settings.stage.linger_ms,
         )
-        _, stop = serve_metrics(settings.stage.metrics_port or process.metrics_port, lambda: "the stream crashed" if app.crashed else None)
+        _, stop = serve_metrics(settings.stage.metrics_port or process.metrics_port, lambda: problem_of(app))
         try:
             return await run(app)
         finally:
