@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
@@ -19,7 +20,11 @@ from services.ingest.message_key import keys_by
 from services.ingest.write_keys import write_keys_of
 from services.runtime.kafka import KafkaConnection, new_producer
 from services.runtime.logging import configure_logging
+from services.runtime.metrics import RESTARTS, STARTED
 from services.runtime.settings import KafkaSettings, Settings
+
+STAGE = "ingest"
+"""As metrics name it."""
 
 BATCH_BYTES = 900_000
 """Below Kafka's default of 1 MiB a batch, so that a topic made by somebody else takes it too."""
@@ -45,6 +50,7 @@ async def run(settings: Settings) -> int:
     appender = appender_of(settings)
     server = _Server(_uvicorn_config(create_app(door_of(settings, appender)), settings))
     _stop_on_signals(server)
+    STARTED.labels(STAGE).set(time.time())
     appender.start()
     try:
         await server.serve()
@@ -63,7 +69,9 @@ def appender_of(settings: Settings) -> Appender:
     def producer() -> object:
         return new_producer(connection, max_batch_size=BATCH_BYTES, request_timeout_ms=REQUEST_TIMEOUT_MS, client_id="rapport-ingest")
 
-    return Appender(LogConnection(producer, (TOUCHPOINTS.name, QUARANTINE.name)))
+    log = LogConnection(producer, (TOUCHPOINTS.name, QUARANTINE.name))
+    log.when_broken(RESTARTS.labels(STAGE, "producer").inc)
+    return Appender(log)
 
 
 def door_of(settings: Settings, appender: Appender) -> Door:
