@@ -41,7 +41,8 @@ async def run(settings: Settings) -> int:
         max_records=settings.stage.max_records,
         linger_ms=max(settings.stage.linger_ms, LEAST_LINGER_MS),
     )
-    _, stop = serve_metrics(settings.stage.metrics_port or METRICS_PORT, lambda: problem_of(app))
+    port, host = settings.stage.metrics_port or METRICS_PORT, settings.stage.metrics_host
+    _, stop = serve_metrics(port, lambda: problem_of(app), host)
     try:
         return await run_stream(app)
     finally:

@@ -49,7 +49,8 @@ async def run_stage(settings: Settings, process: StageProcess, make: Callable[[E
             max_records=settings.stage.max_records,
             linger_ms=settings.stage.linger_ms,
         )
-        _, stop = serve_metrics(settings.stage.metrics_port or process.metrics_port, lambda: problem_of(app))
+        port, host = settings.stage.metrics_port or process.metrics_port, settings.stage.metrics_host
+        _, stop = serve_metrics(port, lambda: problem_of(app), host)
         try:
             return await run(app)
         finally:
