@@ -67,7 +67,8 @@ def profile_events(path: Path, options: argparse.Namespace) -> Iterator[Record]:
     for start in range(0, len(log), options.batch):
         transaction = stage.decide(log[start : start + options.batch])
         store.commit(transaction)
-        for id, event in enumerate(transaction.events, id + 1):
+        for event in transaction.events:
+            id += 1
             if event.type == "quarantined":
                 continue
             yield Record(event.state, id, (("id", b"%d" % id), ("type", event.type.encode())), int(event.originator) % 4, "profile-events")

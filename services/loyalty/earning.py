@@ -5,7 +5,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from services.loyalty.facts import Line, Purchase
-from services.loyalty.programme import Exclusions, Level, Multiplier, Programme, Rule
+from services.loyalty.programme import TIER_PREFIX, Exclusions, Level, Multiplier, Programme, Rule
 
 WHOLE_ORDER: tuple[int, ...] = ()
 
@@ -50,15 +50,19 @@ def earned(programme: Programme, level: Level | None, purchase: Purchase) -> Ite
     share, whole, lines = _share(programme, purchase, None)
     for rule in rules:
         yield Earned(rule, rule.id, _points(programme, eligible * share, whole, rule.rate), lines)
-    base = sum((rule.rate for rule in rules), Fraction(0))
+    for extra, name, times in _extras(programme, level, purchase):
+        share, whole, lines = _share(programme, purchase, extra if isinstance(extra, Multiplier) else None)
+        base = rules[0].rate if len(rules) == 1 else sum((rule.rate for rule in rules), Fraction(0))
+        yield Earned(extra, name, _points(programme, eligible * share, whole, base * (times - 1)), lines)
+
+
+def _extras(programme: Programme, level: Level | None, purchase: Purchase) -> Iterator[tuple[Rule, str, Fraction]]:
+    """(rule, its name in entries, factor) of the multipliers that hold, and of the tier."""
     for multiplier in programme.multipliers:
         if multiplier.holds(purchase.at) and (not multiplier.sources or purchase.source in multiplier.sources):
-            part, _, some = _share(programme, purchase, multiplier)
-            points = _points(programme, eligible * part, whole, base * (multiplier.factor - 1))
-            yield Earned(multiplier, multiplier.id, points, some)
+            yield multiplier, multiplier.id, multiplier.factor
     if level is not None and level.factor != 1 and level.holds(purchase.at):
-        points = _points(programme, eligible * share, whole, base * (level.factor - 1))
-        yield Earned(level, f"tier-{level.id}", points, lines)
+        yield level, TIER_PREFIX + level.id, level.factor
 
 
 def _share(programme: Programme, purchase: Purchase, multiplier: Multiplier | None) -> tuple[int, int, tuple[int, ...]]:

@@ -16,6 +16,8 @@ from services.loyalty.moments import FOREVER, days_later
 
 Rounding = Literal["down", "half_up", "up"]
 Occasion = Literal["first_purchase", "birthday", "survey"]
+TIER_PREFIX = "tier-"
+"""What a tier adds is posted under this and its name."""
 
 
 @dataclass(frozen=True, kw_only=True)

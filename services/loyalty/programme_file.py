@@ -1,5 +1,7 @@
 """Reads a programme from YAML. Every problem is found at once, and names its line, its place and what is allowed."""
 
+import sys
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -8,7 +10,7 @@ import yaml
 
 from services.loyalty.currencies import minor_units
 from services.loyalty.moments import FOREVER
-from services.loyalty.programme import Bonus, EarnRule, Exclusions, Level, Multiplier, Programme, Rule, Tiers
+from services.loyalty.programme import TIER_PREFIX, Bonus, EarnRule, Exclusions, Level, Multiplier, Programme, Rule, Tiers
 from services.loyalty.yaml_section import Problem, Section, WrongProgramme
 
 EXAMPLE = Path(__file__).with_name("example_programme.yaml")
@@ -69,6 +71,7 @@ def _programme(root: Section) -> Programme:
         bonuses=_rules(root, "bonuses", _bonus, common),
         tiers=_tiers(root.section("tiers"), common) if root.has("tiers") else None,
     )
+    _check_names(root, programme)
     root.close()
     return programme
 
@@ -126,21 +129,30 @@ def _bonus(section: Section, common: dict[str, Any]) -> Bonus:
     )
 
 
-def _rules(root: Section, name: str, read_one: Any, common: dict[str, Any]) -> tuple[Any, ...]:
-    sections = root.sections(name)
-    rules = []
-    for section in sections:
-        rules.append(read_one(section, common))
+def _rules(root: Section, name: str, read_one: Callable[[Section, dict[str, Any]], R], common: dict[str, Any]) -> tuple[R, ...]:
+    rules: list[R] = []
+    for section in root.sections(name):
+        rule = read_one(section, common)
+        if rule.id.startswith(TIER_PREFIX):
+            section.problem("id", f"must not begin with {TIER_PREFIX!r}, as what tiers add is named")
+        for other in rules:
+            if rule.id == other.id and rule.version == other.version:
+                section.problem("version", f"{rule.id!r} version {rule.version} is there already")
+            elif rule.id == other.id and rule.since < other.until and other.since < rule.until:
+                section.problem("id", f"{rule.id!r} holds at the same time as version {other.version}: end one where the next begins")
         section.close()
-    for index, rule in enumerate(rules):
-        for other in rules[:index]:
-            if rule.id == other.id and rule.since < other.until and other.since < rule.until:
-                sections[index].problem(
-                    "id", f"{rule.id!r} holds at the same time as version {other.version}: end one where the next begins"
-                )
-            if (rule.id, rule.version) == (other.id, other.version):
-                sections[index].problem("version", f"{rule.id!r} version {rule.version} is there already")
+        rules.append(rule)
     return tuple(rules)
+
+
+def _check_names(root: Section, programme: Programme) -> None:
+    """Entries name a rule by its id alone."""
+    named: dict[str, str] = {}
+    for kind, rules in (("earn", programme.earn), ("multipliers", programme.multipliers), ("bonuses", programme.bonuses)):
+        for id in {rule.id for rule in rules}:
+            if id in named:
+                root.problem(kind, f"has a rule {id!r}, and so has {named[id]}: give one another id")
+            named[id] = kind
 
 
 def _tiers(section: Section, common: dict[str, Any]) -> Tiers:
@@ -175,3 +187,18 @@ def _levels(tiers: Section, common: dict[str, Any]) -> tuple[Level, ...]:
         section.close()
         levels.append(level)
     return tuple(levels)
+
+
+def main(arguments: list[str]) -> int:
+    """``python -m services.loyalty.programme_file FILE`` says whether the programme is right; the exit code too."""
+    try:
+        programme = load(Path(arguments[0]) if arguments else None)
+    except (WrongProgramme, OSError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(f"{programme.name}, version {programme.version}: no problem found")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

@@ -14,7 +14,7 @@ programme: test
 version: 1
 rounding: {rounding}
 lots: {{available_after_days: 3, expire_after_days: 40}}
-exclude: {{tax: true, shipping: {shipping}, categories: [voucher], sources: [staff]}}
+exclude: {{tax: true, shipping: {shipping}, categories: {excluded}, sources: [staff]}}
 earn:
   - {{id: base, currency: EUR, points: 10, until: 2025-03-01}}
   - {{id: base, version: 2, currency: EUR, points: 12.5, from: 2025-03-01}}
@@ -33,14 +33,16 @@ tiers: {{{tiers}, window_days: 30, period_days: 20, grace_days: {grace}, levels:
 """
 
 
-def programme(rounding: str = "down", tiers: str = "by: points", grace: int = 5, shipping: str = "true") -> Programme:
-    return read(YAML.format(rounding=rounding, tiers=tiers, grace=grace, shipping=shipping).encode())
+def programme(
+    rounding: str = "down", tiers: str = "by: points", grace: int = 5, shipping: str = "true", excluded: str = "[voucher]"
+) -> Programme:
+    return read(YAML.format(rounding=rounding, tiers=tiers, grace=grace, shipping=shipping, excluded=excluded).encode())
 
 
 PROGRAMMES = (
     programme(),
     programme("half_up", "by: spend, currency: EUR", 0, "false"),
-    programme("up", grace=0),
+    programme("up", grace=0, excluded="[]"),
     read(b"programme: plain\nversion: 1\nearn: [{id: base, currency: EUR, points: 1}]\n"),
 )
 
