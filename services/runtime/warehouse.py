@@ -14,7 +14,7 @@ from clickhouse_driver.errors import Error, ErrorCodes, NetworkError, PartiallyC
 T = TypeVar("T")
 PAUSES = (0.05, 0.25, 1.0)
 """Seconds before each further attempt of a call that may be repeated."""
-SETTINGS: dict[str, Any] = {
+INSERT_SETTINGS: dict[str, Any] = {
     "async_insert": 0,  # deduplication needs an insert to be one block, acknowledged when it is written
     "max_partitions_per_insert_block": 0,  # a batch may span many years
     "insert_null_as_default": 0,
@@ -75,7 +75,7 @@ class Warehouse:
             return
         statement = f"INSERT INTO {table} ({', '.join(columns)}) VALUES"
         values = list(zip(*rows, strict=True))
-        self._repeated(lambda client: client.execute(statement, values, columnar=True))
+        self._repeated(lambda client: client.execute(statement, values, columnar=True, settings=INSERT_SETTINGS))
 
     def select(self, query: str, parameters: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
         """``%(name)s`` in the query is replaced by the escaped parameter; then a per cent sign is written ``%%``."""
@@ -123,9 +123,8 @@ class Warehouse:
     def _connected(self) -> Any:
         if self._client is None:
             self._client = Client.from_url(self._address)
-            self._client.settings |= SETTINGS
         return self._client
 
 
 def _first_line(error: ServerException) -> str:
-    return str(error.message).split("\nStack trace", 1)[0].split("\n", 1)[0]
+    return str(error.message).split(" Stack trace:", 1)[0].split("\n", 1)[0]

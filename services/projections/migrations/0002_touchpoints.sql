@@ -68,7 +68,7 @@ CREATE OR REPLACE VIEW rapport.timeline
 AS WITH
     (SELECT if(count() = 0, toUUID({customer:String}), any(customer)) FROM rapport_store.moved WHERE identifier = toUUID({customer:String})) AS holder
 SELECT
-    t.event_id AS event_id, holder AS customer_id, t.type AS type, t.occurred_at AS occurred_at, t.source AS source,
+    t.event_id AS event_id, assumeNotNull(holder) AS customer_id, t.type AS type, t.occurred_at AS occurred_at, t.source AS source,
     t.direction AS direction, t.conversation AS conversation, t.sentiment AS sentiment, t.payload AS payload, t.context AS context,
     t.identifiers AS identifiers, t.anchor AS anchor, t.id AS notification_id
 FROM rapport_store.touchpoints AS t FINAL
