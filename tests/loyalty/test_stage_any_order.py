@@ -1,72 +1,21 @@
 """Whatever order, batching, repetition and interleaving of partitions the log is read in: the same accounts."""
 
-import json
-from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from typing import Any
-from uuid import UUID
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.loyalty_events import LOYALTY_EVENTS, Account
-from services.loyalty.archive import ITEM_KINDS, KINDS
 from services.loyalty.programme import Programme
-from services.loyalty.stage import LoyaltyStage
-from services.runtime.clock import SetClock
-from services.runtime.event_store import RecordedEvent, Stale
-from services.runtime.event_store_memory import MemoryDatabase, MemoryEventStore
-from tests.loyalty.profile_world import Record, World, millis, moment, written
+from services.runtime.event_store import Stale
+from services.runtime.event_store_memory import MemoryDatabase
+from tests.loyalty.installation import END, Installation, assert_ledger
+from tests.loyalty.profile_world import Record, World, moment, written
 from tests.loyalty.reference import Reference
 from tests.loyalty.scenarios import OF_TOUCHPOINTS, PROGRAMMES, facts
 
 NAMES = ["ann", "cyd", "gus", "hal"]
 """Their customers are in four partitions."""
-END = 2_000
-
-
-class Installation:
-    """A stage over a store in memory, driven as the worker drives it."""
-
-    def __init__(self, programme: Programme, database: MemoryDatabase | None = None) -> None:
-        self.store = MemoryEventStore(database, kinds=KINDS, item_kinds=ITEM_KINDS)
-        self.clock = SetClock(millis(moment(0)))
-        self.programme = programme
-        self.stage = LoyaltyStage(self.store, programme, self.clock, 3)
-        self.outcomes: Counter[tuple[str, str]] = Counter()
-
-    def read(self, records: list[Record]) -> None:
-        transaction = self.stage.decide(records)
-        assert sum(transaction.outcomes.values()) == len(records)
-        self.outcomes += transaction.outcomes
-        self.store.commit(transaction)
-
-    def tick(self, day: float) -> None:
-        self.clock.set(max(self.clock.now_ms(), millis(moment(day))))
-        for _ in range(100):
-            if (transaction := self.stage.tick(self.clock.now_ms())) is None:
-                return
-            self.store.commit(transaction)
-        raise AssertionError("the clock's work never ends")
-
-    def finish(self) -> None:
-        self.tick(END)
-        self.tick(END + 1)
-
-    def events(self) -> list[RecordedEvent]:
-        return self.store.events_after(0, 10**6)
-
-    def entries(self, account: str) -> list[dict[str, Any]]:
-        return [json.loads(event.state) for event in self.store.events_of(UUID(account)) if event.type == "entry_posted"]
-
-    def account(self, id: str) -> dict[str, Any]:
-        [message] = self.stage.snapshots([UUID(id)])
-        assert message.value is not None
-        return Account.model_validate_json(message.value).model_dump()
-
-    def accounts(self) -> dict[str, dict[str, Any]]:
-        ids = {str(event.originator) for event in self.events() if event.type != "quarantined"}
-        return {id: self.account(id) for id in ids}
 
 
 @st.composite
@@ -161,31 +110,6 @@ def assert_account(programme: Programme, account: dict[str, Any] | None, expecte
         until = expected.tier["until"] and written(expected.tier["until"])
         assert (account["tier"], account["tier_until"]) == (programme.tiers.levels[expected.tier["level"]].id, until)
         assert account["tier_since"] == written(expected.tier["since"])
-
-
-def assert_ledger(installation: Installation, id: str, account: dict[str, Any]) -> None:
-    """Sequences without a hole, running balances, each lot's sum, and the tier that was announced last."""
-    events = installation.store.events_of(UUID(id))
-    assert [event.version for event in events] == list(range(1, len(events) + 1))
-    balance, tier = 0, None
-    by_lot: dict[str, int] = defaultdict(int)
-    for event in events:
-        said = json.loads(event.state)
-        LOYALTY_EVENTS[event.type].model_validate_json(event.state)
-        assert said["sequence"] == event.version
-        if event.type == "entry_posted":
-            balance += said["amount"]
-            by_lot[said["lot_id"]] += said["amount"]
-            assert said["balance"] == balance
-        elif event.type == "tier_changed":
-            assert said["before"] == tier
-            tier = said["after"]
-        else:
-            tier = None
-    assert balance == account["balance"]
-    assert {lot: points for lot, points in by_lot.items() if points} == {lot["lot_id"]: lot["remaining"] for lot in account["lots"]}
-    assert account["sequence"] == len(events)
-    assert account["tier"] == (tier or "")
 
 
 @settings(max_examples=60, deadline=None)

@@ -1,0 +1,106 @@
+"""What refunds take back."""
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.loyalty.profile_world import line, purchase, redemption, refund
+from tests.loyalty.scenarios import lines as any_lines
+from tests.loyalty.told import EUROS, TIERS, entries, programme, remaining, told
+
+BONUSES = "\nbonuses: [{id: welcome, on: first_purchase, points: 50}]"
+WINE = "\nmultipliers: [{id: wine, factor: 2, categories: [wine]}]"
+
+
+def test_a_refund_by_amount_takes_back_the_same_part_of_everything() -> None:
+    outcome = told(programme(EUROS + BONUSES), purchase("p", 0, 100_00), refund("r", 1, "p", 30_00))
+    assert entries(outcome)[2:] == [("reverse", "p:base", -30), ("reverse", "p:welcome", -15)]
+
+
+def test_a_refund_by_lines_takes_back_what_these_lines_earned() -> None:
+    lines = [line("a", 30_00), line("b", 20_00, category="wine")]
+    bought = purchase("p", 0, 55_00, shipping=5_00, lines=lines)
+    wine_back = refund("r", 1, "p", 20_00, lines=[{"sku": "b", "amount": 20_00}])
+    assert entries(told(programme(EUROS + WINE), bought, wine_back))[2:] == [("reverse", "p:base", -20), ("reverse", "p:wine", -20)]
+
+
+def test_a_line_that_was_sold_at_a_discount_is_back_when_what_was_paid_for_it_is() -> None:
+    bought = purchase("p", 0, 50_00, lines=[line("a", 50_00), line("b", 50_00)])
+    back = refund("r", 1, "p", 25_00, lines=[{"sku": "b", "amount": 25_00}])
+    assert entries(told(programme(), bought, back))[1:] == [("reverse", "p:base", -25)]
+
+
+def test_of_a_refund_of_half_a_line_half_of_its_points_are_taken() -> None:
+    bought = purchase("p", 0, 40_00, lines=[line("a", 10_00, 2), line("b", 20_00)])
+    back = refund("r", 1, "p", 10_00, lines=[{"sku": "a", "amount": 10_00}])
+    assert entries(told(programme(), bought, back))[1:] == [("reverse", "p:base", -10)]
+
+
+@settings(max_examples=150, deadline=None)
+@given(any_lines, st.integers(0, 10_000), st.lists(st.integers(0, 10_000), max_size=4))
+def test_refunding_everything_in_whatever_parts_takes_back_everything(lines: list[dict[str, object]], total: int, parts: list[int]) -> None:
+    rules = programme(EUROS.replace("points: 1", "points: 3.7") + WINE + BONUSES)
+    bought = purchase("p", 0, total, shipping=min(total, 3), lines=lines)
+    cuts = [min(part, total) for part in sorted(parts)]
+    amounts = [after - before for before, after in zip([0, *cuts], [*cuts, total], strict=True)]
+    refunds = [refund(f"r{number}", number + 1, "p", amount) for number, amount in enumerate(amounts)]
+    outcome = told(rules, bought, *refunds)
+    assert outcome.state.balance == 0
+    assert outcome.state.earned == 0
+    assert remaining(outcome.state) == {}
+
+
+def test_a_refund_in_another_currency_has_no_effect_and_is_noted() -> None:
+    outcome = told(programme(), purchase("p", 0, 100_00), refund("r", 1, "p", 100_00, currency="USD"))
+    assert outcome.state.balance == 100
+    assert outcome.noted == {"r": "other_currency"}
+
+
+def test_a_refund_of_an_order_nobody_knows_waits_until_the_purchase_is_known() -> None:
+    waiting = told(programme(), refund("r", 5, "p", 100_00))
+    assert waiting.noted == {"r": "order_unknown"}
+    assert waiting.state.waiting == ("p",)
+    known = told(programme(), refund("r", 5, "p", 100_00), purchase("p", 0, 100_00))
+    assert entries(known) == [("earn", "p:base", 100), ("reverse", "p:base", -100)]
+    assert known.state.waiting == ()
+
+
+def test_a_refund_dated_before_its_purchase_counts_at_the_purchase() -> None:
+    outcome = told(programme(), refund("r", 0, "p", 40_00), purchase("p", 1, 100_00))
+    assert entries(outcome) == [("earn", "p:base", 100), ("reverse", "p:base", -40)]
+    assert outcome.noted == {}
+
+
+def test_one_refund_that_two_channels_report_counts_once() -> None:
+    outcome = told(
+        programme(), purchase("p", 0, 100_00), refund("r1", 1, "p", 40_00, refund_id="same"), refund("r2", 2, "p", 40_00, refund_id="same")
+    )
+    assert outcome.state.balance == 60
+    assert outcome.noted == {"r2": "refunded_before"}
+
+
+def test_points_that_expired_are_not_taken_back_again() -> None:
+    rules = programme("lots: {expire_after_days: 10}\n" + EUROS)
+    outcome = told(rules, purchase("p", 0, 100_00), refund("r", 20, "p", 100_00))
+    assert entries(outcome) == [("earn", "p:base", 100), ("expire", "p:base", -100)]
+
+
+def test_points_that_were_spent_are_taken_back_and_leave_a_negative_balance() -> None:
+    outcome = told(programme(), purchase("p", 0, 100_00), redemption("x", 1, 80), refund("r", 2, "p", 100_00))
+    assert entries(outcome)[1:] == [("redeem", "p:base", -80), ("reverse", "p:base", -100)]
+    assert outcome.state.balance == -80
+    assert remaining(outcome.state) == {"p:base": -80}
+
+
+def test_of_points_partly_spent_and_partly_expired_two_refunds_take_only_the_spent_ones() -> None:
+    rules = programme("lots: {expire_after_days: 10}\n" + EUROS)
+    spent = [purchase("p", 0, 100_00), redemption("x", 1, 30)]
+    outcome = told(rules, *spent, refund("r1", 20, "p", 25_00), refund("r2", 21, "p", 75_00))
+    assert entries(outcome)[2:] == [("expire", "p:base", -70), ("reverse", "p:base", -25), ("reverse", "p:base", -5)]
+    assert outcome.state.balance == -30
+
+
+def test_a_refunded_purchase_no_longer_qualifies_for_a_tier() -> None:
+    rules = programme(EUROS + TIERS)
+    outcome = told(rules, purchase("p", 0, 90_00), refund("r", 1, "p", 90_00), purchase("q", 2, 90_00))
+    assert outcome.state.standing is not None
+    assert outcome.state.standing.level == 0

@@ -1,0 +1,118 @@
+"""Tiers in a trailing window, and bonuses for occasions."""
+
+from services.loyalty.account import Outcome
+from services.loyalty.books import Entry
+from tests.loyalty.profile_world import identify, moment, purchase, survey, written
+from tests.loyalty.told import EUROS, TIERS, entries, programme, tier_moves, told
+
+
+def bonus_moments(outcome: Outcome) -> list[str]:
+    return [move.effective_at for move in outcome.moves if isinstance(move, Entry) and move.kind == "bonus"]
+
+
+BASIC = (None, "basic", "2025-01-01")
+
+
+def test_an_account_opens_in_the_lowest_tier_and_rises_at_once() -> None:
+    outcome = told(programme(EUROS + TIERS), purchase("p", 0, 350_00))
+    assert tier_moves(outcome) == [BASIC, ("basic", "gold", "2025-01-01")]
+
+
+def test_purchases_add_up_over_the_window_and_no_longer() -> None:
+    rules = programme(EUROS + TIERS)
+    assert tier_moves(told(rules, purchase("p", 0, 60_00), purchase("q", 29, 60_00)))[1:] == [("basic", "silver", "2025-01-30")]
+    assert tier_moves(told(rules, purchase("p", 0, 60_00), purchase("q", 30, 60_00)))[1:] == []
+
+
+def test_a_tier_that_still_qualifies_when_its_period_ends_is_kept_for_another() -> None:
+    outcome = told(programme(EUROS + TIERS), purchase("p", 0, 120_00), until=21)
+    assert tier_moves(outcome) == [BASIC, ("basic", "silver", "2025-01-01")]
+    assert outcome.state.standing is not None
+    assert outcome.state.standing.until == written(moment(40))
+
+
+def test_a_tier_that_no_longer_qualifies_is_kept_for_the_grace_and_then_falls() -> None:
+    rules, bought = programme(EUROS + TIERS), purchase("p", 0.5, 120_00)
+    assert tier_moves(told(rules, bought, until=45))[1:] == [("basic", "silver", "2025-01-01")]
+    assert tier_moves(told(rules, bought, until=45.5))[1:] == [("basic", "silver", "2025-01-01"), ("silver", "basic", "2025-02-15")]
+
+
+def test_a_tier_falls_as_far_as_the_window_says() -> None:
+    outcome = told(programme(EUROS + TIERS), purchase("p", 0, 350_00), purchase("q", 20, 60_00), until=50)
+    assert tier_moves(outcome)[1:] == [("basic", "gold", "2025-01-01"), ("gold", "silver", "2025-02-15")]
+
+
+def test_a_purchase_within_the_grace_saves_the_tier_for_a_period() -> None:
+    outcome = told(programme(EUROS + TIERS), purchase("p", 0, 120_00), purchase("q", 42, 110_00), until=61)
+    assert tier_moves(outcome) == [BASIC, ("basic", "silver", "2025-01-01")]
+    assert outcome.state.standing is not None
+    assert outcome.state.standing.until == written(moment(62))
+
+
+def test_tiers_may_go_by_spend_in_one_currency() -> None:
+    by_spend = TIERS.replace("{window", "{by: spend, currency: EUR, window").replace("threshold: 100", "threshold: 10000")
+    rules = programme(EUROS + by_spend.replace("threshold: 300", "threshold: 30000"))
+    assert tier_moves(told(rules, purchase("p", 0, 99_99)))[1:] == []
+    assert tier_moves(told(rules, purchase("p", 0, 100_00)))[1:] == [("basic", "silver", "2025-01-01")]
+    assert tier_moves(told(rules, purchase("p", 0, 100_00, currency="USD")))[1:] == []
+
+
+def test_bonus_points_count_towards_a_tier_only_where_the_rule_says_so() -> None:
+    bonus = "\nbonuses: [{id: welcome, on: first_purchase, points: 500%s}]"
+    assert tier_moves(told(programme(EUROS + TIERS + bonus % ""), purchase("p", 0, 1_00)))[1:] == []
+    counted = told(programme(EUROS + TIERS + bonus % ", qualifies: true"), purchase("p", 0, 1_00))
+    assert tier_moves(counted)[1:] == [("basic", "gold", "2025-01-01")]
+
+
+def test_the_first_purchase_in_fact_order_brings_the_welcome_bonus() -> None:
+    rules = programme(EUROS + "\nbonuses: [{id: welcome, on: first_purchase, points: 50}]")
+    outcome = told(rules, purchase("later", 5, 10_00), purchase("first", 1, 10_00))
+    assert ("bonus", "first:welcome", 50) in entries(outcome)
+    assert len(entries(outcome)) == 3
+
+
+SURVEYS = EUROS + "\nbonuses: [{id: thanks, on: survey, points: 10, at_most_every_days: 30}]"
+
+
+def test_an_answered_survey_is_thanked_for_at_most_as_often_as_the_rule_says() -> None:
+    answers = [survey("s1", 1), survey("s2", 30.9), survey("s3", 31)]
+    outcome = told(programme(SURVEYS), purchase("p", 0, 10_00), *answers)
+    assert entries(outcome)[1:] == [("bonus", "s1:thanks", 10), ("bonus", "s3:thanks", 10)]
+
+
+def test_who_never_bought_is_not_thanked_unless_the_rule_says_so() -> None:
+    assert entries(told(programme(SURVEYS), survey("s", 1))) == []
+    assert entries(told(programme(SURVEYS.replace("points: 10", "points: 10, after_purchase: false")), survey("s", 1))) != []
+
+
+BIRTHDAYS = EUROS + "\nbonuses: [{id: gift, on: birthday, points: 30, expire_after_days: 10}]"
+
+
+def test_a_birthday_brings_points_at_its_first_moment_each_year() -> None:
+    outcome = told(programme(BIRTHDAYS), purchase("p", 0, 10_00), identify("i", 1, "03-10"), until=440)
+    gifts = [entry for entry in entries(outcome) if entry[0] != "earn"]
+    assert gifts == [
+        ("bonus", "i:gift:2025", 30),
+        ("expire", "i:gift:2025", -30),
+        ("bonus", "i:gift:2026", 30),
+    ]
+    assert bonus_moments(outcome)[0] == "2025-03-10T00:00:00.000000Z"
+
+
+def test_whoever_moves_his_birthday_gets_no_second_gift_in_the_year() -> None:
+    outcome = told(programme(BIRTHDAYS), purchase("p", 0, 10_00), identify("i", 1, "01-20"), identify("j", 30, "03-10"), until=300)
+    assert [entry for entry in entries(outcome) if entry[0] == "bonus"] == [("bonus", "i:gift:2025", 30)]
+
+
+def test_a_birthday_that_was_taken_back_brings_nothing() -> None:
+    outcome = told(programme(BIRTHDAYS), purchase("p", 0, 10_00), identify("i", 1, "03-10"), identify("j", 2, None), until=300)
+    assert [entry for entry in entries(outcome) if entry[0] == "bonus"] == []
+
+
+def test_a_birthday_on_29_february_is_kept_on_the_28th_in_other_years() -> None:
+    outcome = told(programme(BIRTHDAYS), purchase("p", 0, 10_00), identify("i", 1, "02-29"), until=60)
+    assert bonus_moments(outcome) == ["2025-02-28T00:00:00.000000Z"]
+
+
+def test_before_the_first_purchase_a_birthday_brings_nothing() -> None:
+    assert entries(told(programme(BIRTHDAYS), identify("i", 1, "03-10"), until=300)) == []
