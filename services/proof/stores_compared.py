@@ -1,11 +1,12 @@
 """The stages' live stores against a refold's, by customer: checksums first, field by field only where they differ."""
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from services.proof.holders import Holders, held
 from services.proof.loyalty_state import loyalty_state
 from services.proof.profile_state import profile_state
+from services.proof.scope import Scope
 from services.proof.shown import Difference, Shown, checksums, differences, of_customers, unequal
 from services.runtime.store_snapshot import StoreSnapshot
 
@@ -29,20 +30,20 @@ def holders_of(expected: StoreSnapshot, found: StoreSnapshot) -> Holders:
     return Holders(held(expected.rows("linked_sets")), held(found.rows("linked_sets")))
 
 
-def compare_profiles(expected: StoreSnapshot, found: StoreSnapshot, holders: Holders, apart: Collection[str]) -> Compared:
-    """``apart``: customers that are not compared."""
-    return _compared("profile", profile_state, expected, found, holders, apart)
+def compare_profiles(expected: StoreSnapshot, found: StoreSnapshot, holders: Holders, scope: Scope) -> Compared:
+    """What the profile stage knows."""
+    return _compared("profile", profile_state, expected, found, holders, scope)
 
 
-def compare_accounts(expected: StoreSnapshot, found: StoreSnapshot, holders: Holders, apart: Collection[str]) -> Compared:
-    """``apart``: customers that are not compared."""
-    return _compared("loyalty", loyalty_state, expected, found, holders, apart)
+def compare_accounts(expected: StoreSnapshot, found: StoreSnapshot, holders: Holders, scope: Scope) -> Compared:
+    """What the loyalty stage knows."""
+    return _compared("loyalty", loyalty_state, expected, found, holders, scope)
 
 
-def _compared(name: str, state: State, expected: StoreSnapshot, found: StoreSnapshot, holders: Holders, apart: Collection[str]) -> Compared:
+def _compared(name: str, state: State, expected: StoreSnapshot, found: StoreSnapshot, holders: Holders, scope: Scope) -> Compared:
     wanted = checksums(state(expected, holders))
-    which = unequal(wanted, checksums(state(found, holders))) - set(apart)
-    compared = Compared(name, len(wanted.keys() - set(apart) - {""}), which)
+    which = scope.of(unequal(wanted, checksums(state(found, holders))))
+    compared = Compared(name, len(scope.of(wanted.keys() - {""})), which)
     if which:
         some = set(sorted(which)[:DETAILED])
         both = of_customers(state(expected, holders), some), of_customers(state(found, holders), some)

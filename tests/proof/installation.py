@@ -12,7 +12,8 @@ from services.loyalty.stage import LoyaltyStage
 from services.profile.app import PROCESS as PROFILE
 from services.profile.app import identity_policy, lifecycle_policy
 from services.profile.stage import ProfileStage
-from services.proof.refold import Refold, published, refused_as_conflicting
+from services.proof.refold import Published, Refold, published, refused_as_conflicting
+from services.proof.scope import Scope
 from services.proof.stores_compared import Compared, compare_accounts, compare_profiles, holders_of
 from services.runtime.clock import SetClock
 from services.runtime.event_store_sqlite import SQLiteEventStore
@@ -61,6 +62,19 @@ class Installation:
             said = [published(event, topics.PROFILE_CHANGES.name) for event in events if event.type != "quarantined"]
             self._ledger.commit(self._loyalty.decide(said))
 
+    def messages(self) -> list[Published]:
+        """All that was published: every event, and the latest snapshots."""
+        said = []
+        for stage, store, changes in (
+            (self._profile, self._store, topics.PROFILE_CHANGES),
+            (self._loyalty, self._ledger, topics.LOYALTY_CHANGES),
+        ):
+            events = store.events_after(0, 100_000)
+            said += [published(event, topics.QUARANTINE.name if event.type == "quarantined" else changes.name) for event in events]
+            originators = {event.originator for event in events if event.type != "quarantined"}
+            said += [Published(m.topic, m.key, m.value, m.headers, offset=n) for n, m in enumerate(stage.snapshots(originators))]
+        return said
+
     def close(self) -> None:
         self._store.close()
         self._ledger.close()
@@ -75,7 +89,10 @@ class Installation:
             list(refold.fold_loyalty(now_ms))
             with refold.profile() as expected, refold.loyalty() as expected_accounts:
                 holders = holders_of(expected, profile)
-                compared = compare_profiles(expected, profile, holders, ()), compare_accounts(expected_accounts, loyalty, holders, ())
+                compared = (
+                    compare_profiles(expected, profile, holders, Scope()),
+                    compare_accounts(expected_accounts, loyalty, holders, Scope()),
+                )
             refold.close()
         return compared
 

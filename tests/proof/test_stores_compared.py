@@ -13,10 +13,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from services.proof.refold import Refold, refused_as_conflicting
+from services.proof.scope import Scope
 from services.proof.stores_compared import Compared, compare_accounts, compare_profiles, holders_of
 from services.runtime.store_snapshot import snapshot_of
-from tests.profile.touchpoints import logs, touchpoint
+from tests.profile.touchpoints import logs
 from tests.proof.installation import DAY_MS, NOW_MS, Installation
+from tests.proof.story import STORY
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -39,17 +41,6 @@ def test_stores_that_went_another_way_show_no_difference(log: list[dict[str, Any
         assert profiles.unequal == accounts.unequal == set()
         assert profiles.customers > 0
         live.close()
-
-
-STORY = (
-    touchpoint("e1", "customer_id:1", "email:ada@example.org", type="purchase", order_id="o1", total_minor=5_000, currency="EUR"),
-    touchpoint("e2", "email:ada@example.org", hour=1, type="identify", traits={"city": "Leeds", "birthday": "1980-02-29"}),
-    touchpoint("e3", "customer_id:2", hour=2, type="purchase", order_id="o2", total_minor=900, currency="EUR"),
-    touchpoint("e4", "customer_id:2", hour=3, type="refund", order_id="o2", refund_id="r1", amount_minor=400, currency="EUR"),
-    touchpoint("e5", "anonymous_id:x", hour=4, type="visit", place="page", name="home"),
-    touchpoint("e6", "customer_id:1", "anonymous_id:x", hour=5, type="survey", kind="csat", score=4, scale=5),
-    touchpoint("e1", "customer_id:9", hour=6, name="the same event_id, said otherwise"),
-)
 
 
 class Proof:
@@ -82,8 +73,8 @@ class Proof:
         with snapshot_of(live / "profile.sqlite") as profile, snapshot_of(live / "loyalty.sqlite") as loyalty:
             holders = holders_of(self._expected, profile)
             return {
-                "profile": compare_profiles(self._expected, profile, holders, ()),
-                "loyalty": compare_accounts(self._expected_accounts, loyalty, holders, ()),
+                "profile": compare_profiles(self._expected, profile, holders, Scope()),
+                "loyalty": compare_accounts(self._expected_accounts, loyalty, holders, Scope()),
             }
 
 

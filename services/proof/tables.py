@@ -1,0 +1,38 @@
+"""What analysts read, and what of it is state: the views that are compared, whose their rows are, and what tells of the way only."""
+
+from dataclasses import dataclass, field
+
+NOBODY = "''"
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """``key`` are the columns that name a row. ``history`` is not compared: it tells how the state came about, and when. ``where``
+    leaves out rows that no log of touchpoints can prove."""
+
+    name: str
+    key: tuple[str, ...]
+    history: frozenset[str] = field(default_factory=frozenset)
+    customer: str = "customer_id"
+    where: str = "1"
+
+
+VIEWS = (
+    View("customer_identifiers", ("identifier_id",), frozenset({"since"})),
+    View("touchpoints", ("event_id",), frozenset({"recorded_at", "customer_at", "sequence", "notification_id"})),
+    View("purchases", ("event_id",)),
+    View("purchase_lines", ("event_id", "line")),
+    View("refunds", ("event_id",)),
+    View("case_steps", ("event_id",)),
+    View("cases", ("case_id",), frozenset({"age_seconds"})),
+    View("surveys", ("event_id",)),
+    View("conversations", ("conversation",)),
+    View("customers", ("customer_id",), frozenset({"sequence", "as_of"})),
+    View("loyalty_accounts", ("account_id",), frozenset({"sequence"})),
+    View("loyalty_ledger", ("entry_id",)),
+    View("customer_changes", ("changed_id", "sequence")),
+    View("loyalty_changes", ("account_id", "sequence")),
+    View("quarantine", ("quarantine_id",), frozenset({"received_at", "quarantined_at"}), NOBODY, "stage = 'profile'"),
+)
+"""Of the ledger and of changes each posted row is compared with what the stage says it published, times and numbers included; what the
+ledger adds up to was compared with the fold before."""
