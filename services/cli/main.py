@@ -16,6 +16,7 @@ from services.cli import (
     service_commands,
     sql_command,
     stack_commands,
+    verify_command,
 )
 from services.cli.errors import CommandFailed, explained
 
@@ -57,6 +58,7 @@ for commands in (
     customer_command,
     sql_command,
     quarantine_commands,
+    verify_command,
     doctor_command,
     config_command,
     keys_commands,

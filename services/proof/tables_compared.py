@@ -1,10 +1,11 @@
 """Two sets of ClickHouse's tables compared by customer: checksums made there, by bucket, then by customer where a bucket differs,
 then row by row for the customers that differ."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from services.proof.progress import Progress
 from services.proof.scope import Scope
 from services.proof.shown import Shown, differences
 from services.proof.stores_compared import DETAILED, Compared
@@ -14,7 +15,6 @@ from services.runtime.warehouse import Warehouse
 BUCKETS = 4_096
 CUSTOMERS_A_QUERY = 5_000
 Sums = dict[Any, tuple[int, int, int]]
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,223 @@
+"""Proves a live installation: folds the log again, and compares what comes out with everything that is stored, customer by customer.
+
+The profile store is read as of one moment, which says exactly how far the log counts. Loyalty and ClickHouse are read when they have
+all that was known then; customers that changed meanwhile are set apart and counted.
+"""
+
+import asyncio
+import tempfile
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from schemas import topics
+from schemas.times import from_millis
+from services.loyalty import programme_file
+from services.projections.routing import TOPICS
+from services.proof import live
+from services.proof.expected_tables import ExpectedTables, snapshot_times
+from services.proof.loyalty_state import behind_the_clock
+from services.proof.progress import Progress
+from services.proof.refold import Refold, refused_as_conflicting
+from services.proof.scope import Scope
+from services.proof.selection import Selection, customers_of, sample, whole_sets
+from services.proof.shown import Difference
+from services.proof.stores_compared import Compared, compare_accounts, compare_profiles, holders_of
+from services.proof.tables_compared import compare_tables
+from services.runtime.batches import TP
+from services.runtime.clock import Clock
+from services.runtime.log_reader import LogReader
+from services.runtime.settings import Settings
+from services.runtime.stage_process import kafka_connection
+from services.runtime.store_snapshot import StoreSnapshot, open_snapshot
+from services.runtime.warehouse import Warehouse
+
+SETTLING_LOOKS, SETTLING_SECONDS = 40, 0.25
+PASSES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is to be proven. ``sample``: so many customers drawn by ``seed``; ``since``: only customers with a touchpoint that was
+    received then or later. ``patience``: seconds to wait for a stage that gets no nearer."""
+
+    sample: int | None = None
+    seed: int = 0
+    since: datetime | None = None
+    tables: bool = True
+    patience: float = 60.0
+
+
+@dataclass(slots=True)
+class Report:
+    """``touchpoints``: records of the log that were folded; ``apart``: customers that were not compared, since they changed meanwhile."""
+
+    touchpoints: int = 0
+    customers: int = 0
+    apart: int = 0
+    compared: list[Compared] = field(default_factory=list)
+    seconds: float = 0.0
+
+    @property
+    def unequal(self) -> set[str]:
+        return set().union(*(one.unequal for one in self.compared))
+
+    @property
+    def differences(self) -> list[Difference]:
+        return [difference for one in self.compared for difference in one.differences]
+
+
+async def verify(settings: Settings, asked: Asked, clock: Clock, progress: Progress) -> Report:
+    """Raises NotCaughtUp, StoreMissing, TopicMissing, and what Kafka, ClickHouse and the stores raise: then nothing is proven."""
+    began = time.monotonic()
+    with ExitStack() as kept:
+        folder = Path(kept.enter_context(tempfile.TemporaryDirectory(prefix="rapport-verify-")))
+        async with LogReader(kafka_connection(settings.kafka)) as log:
+            verification = _Verification(settings, asked, clock, progress, log, folder, kept)
+            report = await verification.run()
+    report.seconds = time.monotonic() - began
+    return report
+
+
+class _Verification:
+    """One run. What is opened here is closed by ``kept``."""
+
+    def __init__(
+        self, settings: Settings, asked: Asked, clock: Clock, progress: Progress, log: LogReader, folder: Path, kept: ExitStack
+    ) -> None:
+        self._settings, self._asked, self._clock, self._progress = settings, asked, clock, progress
+        self._log, self._folder, self._kept = log, folder, kept
+        self._report, self._scope = Report(), Scope()
+
+    async def run(self) -> Report:
+        profile, now_ms = await self._settled_profiles()
+        known = profile.last_id()
+        loyalty, loyalty_ms = await self._loyalty(profile)
+        selection = await self._selection(profile)
+        refold = await self._folded(profile, selection, now_ms, loyalty_ms)
+        expected = self._kept.enter_context(refold.profile())
+        expected_accounts = self._kept.enter_context(refold.loyalty())
+        if selection is not None:
+            both = [store.rows("linked_sets") for store in (expected, profile)]
+            self._scope.only = frozenset().union(*(customers_of(rows, selection.keys) for rows in both))
+        holders = holders_of(expected, profile)
+        self._set_apart(known, behind_the_clock(loyalty, from_millis(loyalty_ms)))
+        self._progress("comparing stores", 0, 2)
+        self._report.compared.append(compare_profiles(expected, profile, holders, self._scope))
+        self._progress("comparing stores", 1, 2)
+        self._report.compared.append(compare_accounts(expected_accounts, loyalty, holders, self._scope))
+        if self._asked.tables:
+            await self._compare_tables(refold, profile, loyalty, known)
+        self._report.customers = self._report.compared[0].customers
+        self._report.apart = len(self._scope.apart)
+        return self._report
+
+    async def _settled_profiles(self) -> tuple[StoreSnapshot, int]:
+        """The profile store at a moment at which time owes nothing to it, and that moment."""
+        for _ in range(SETTLING_LOOKS):
+            store = open_snapshot(self._settings, "profile")
+            now_ms = self._clock.now_ms()
+            if not store.due(now_ms):
+                break
+            store.close()
+            await asyncio.sleep(SETTLING_SECONDS)
+        else:
+            store, now_ms = open_snapshot(self._settings, "profile"), self._clock.now_ms()
+            self._scope.apart |= store.due(now_ms)
+        return self._kept.enter_context(store), now_ms
+
+    async def _loyalty(self, profile: StoreSnapshot) -> tuple[StoreSnapshot, int]:
+        """The loyalty store with all that the profile stage said by then, at a moment at which time owes nothing to it if possible."""
+        patience, progress = self._asked.patience, self._progress
+        await live.on_kafka(self._settings, "profile", profile, patience, progress)
+        await live.taken(self._settings, "loyalty", self._log, [topics.PROFILE_CHANGES.name], patience, progress)
+        for _ in range(SETTLING_LOOKS):
+            store = open_snapshot(self._settings, "loyalty")
+            now_ms = self._clock.now_ms()
+            if not behind_the_clock(store, from_millis(now_ms)):
+                return self._kept.enter_context(store), now_ms
+            store.close()
+            await asyncio.sleep(SETTLING_SECONDS)
+        return self._kept.enter_context(open_snapshot(self._settings, "loyalty")), self._clock.now_ms()
+
+    async def _selection(self, profile: StoreSnapshot) -> Selection | None:
+        """What ``sample`` and ``since`` leave of the log; None: all of it."""
+        if self._asked.sample is None and self._asked.since is None:
+            return None
+        ends = _positions(profile)
+        keys: set[str] = set()
+        if self._asked.since is not None:
+            starts = dict.fromkeys(ends, 0) | ends | await self._log.at(ends, int(self._asked.since.timestamp() * 1000))
+            selection = Selection(self._settings, ())
+            async for fetched in self._log.read(starts, ends):
+                for records in fetched.values():
+                    keys |= selection.keys_of(records)
+            keys = whole_sets(profile.rows("linked_sets"), keys)
+        if self._asked.sample is not None:
+            sets = ((id, value) for id, value in profile.rows("linked_sets"))
+            drawn = sample(sets, self._asked.sample, self._asked.seed)
+            keys = drawn if self._asked.since is None else keys & drawn
+        return Selection(self._settings, keys)
+
+    async def _folded(self, profile: StoreSnapshot, selection: Selection | None, now_ms: int, loyalty_ms: int) -> Refold:
+        """The log up to where the profile store is, folded."""
+        later = refused_as_conflicting(profile)
+        for number in range(PASSES):
+            folder = self._folder / str(number)
+            folder.mkdir()
+            refold = Refold(folder, self._settings, now_ms, later)
+            await self._fold_log(refold, _positions(profile), selection)
+            if selection is None or not selection.grew:
+                break
+            selection.grew = False
+            refold.close()
+        self._kept.callback(refold.close)
+        refold.end_of_log()
+        for done in refold.fold_loyalty(loyalty_ms):
+            self._progress("folding loyalty", done, 0)
+        return refold
+
+    async def _fold_log(self, refold: Refold, ends: dict[TP, int], selection: Selection | None) -> None:
+        done, total = 0, sum(ends.values())
+        self._report.touchpoints = 0
+        async for fetched in self._log.read({}, ends):
+            every = [record for records in fetched.values() for record in records]
+            records = every if selection is None else selection.wanted(every)
+            refold.take(records)
+            done += len(every)
+            self._report.touchpoints += len(records)
+            self._progress("folding the log", done, total)
+
+    def _set_apart(self, known: int, waiting: set[str]) -> None:
+        """Who changed since the profile store was read, or waits for the clock."""
+        with open_snapshot(self._settings, "profile") as now:
+            changed = {str(originator) for originator in now.originators_after(known)}
+        self._scope.apart |= changed | waiting
+
+    async def _compare_tables(self, refold: Refold, profile: StoreSnapshot, loyalty: StoreSnapshot, known: int) -> None:
+        patience, progress, database = self._asked.patience, self._progress, self._settings.clickhouse.database
+        warehouse = Warehouse(self._settings.clickhouse.address, answer_seconds=600.0)
+        self._kept.callback(warehouse.close)
+        await live.on_kafka(self._settings, "loyalty", loyalty, patience, progress)
+        await live.projected(warehouse, database, self._log, list(TOPICS), patience, progress)
+        expected = ExpectedTables(warehouse, f"{database}_verify")
+        self._kept.callback(expected.drop)
+        programme, times = programme_file.load(self._settings.loyalty.programme), snapshot_times(warehouse, database)
+        for done in expected.fill(refold, profile, loyalty, programme, times):
+            progress("filling the tables to compare with", done, 0)
+        before = loyalty.last_id()
+        self._report.compared += compare_tables(warehouse, expected.database, database, self._scope, progress)
+        with open_snapshot(self._settings, "loyalty") as now:
+            ticked = {str(originator) for originator in now.originators_after(before)}
+        self._set_apart(known, ticked)
+        for one in self._report.compared:
+            one.unequal &= self._scope.of(one.unequal)
+            one.differences = [difference for difference in one.differences if difference.customer in self._scope]
+
+
+def _positions(profile: StoreSnapshot) -> dict[TP, int]:
+    """How far the profile store has taken the log."""
+    found = {TP(name.rpartition(":")[0], int(name.rpartition(":")[2])): next for name, next in profile.positions().items()}
+    return {tp: next for tp, next in found.items() if tp.topic == topics.TOUCHPOINTS.name}
