@@ -18,3 +18,10 @@ PENDING_BYTES = Gauge(
     "rapport_ingest_pending_bytes", "Bytes of requests that are not answered yet; past the limit requests are answered 429"
 )
 KAFKA_UP = Gauge("rapport_ingest_kafka_up", "1 while the producer is connected, else 0")
+
+LABELS = {
+    "outcome": "`accepted`: acknowledged by Kafka; `duplicate`: stood earlier in the same request; `rejected`: in quarantine, whole",
+    "reason": "why an item was rejected, as in [ingest.md](ingest.md); else empty",
+    "code": "why a request was refused, as in [ingest.md](ingest.md)",
+    "door": "what the request was sent to: `touchpoints`, or a Segment call: `batch`, `track`, `identify` and so on",
+}

@@ -45,6 +45,17 @@ HEALTHY = Gauge(
     "rapport_healthy", "0 once something has kept the stage from working for half a minute (/healthz says what), else 1", ["stage"]
 )
 
+LABELS = {
+    "stage": "the stage, named as the command that runs it",
+    "outcome": "`applied`; `duplicate`: came before, and changed nothing; `quarantined`: cannot be used, and is kept whole with the reason",
+    "reason": "why, where an outcome has several causes; else empty",
+    "result": "`applied`; `waited`: Kafka must take first what is decided; `failed`: is tried again; `stale`: another process was faster, "
+    "or a commit failed, and all is read again from the stored positions",
+    "topic": "the Kafka topic",
+    "partition": "the topic's partition",
+    "part": "`producer`: Kafka refused what was sent; `reading`: another process was faster, or a commit failed",
+}
+
 Health = Callable[[], str | None]
 """What is wrong, in words; None: nothing."""
 StartResponse = Callable[[str, list[tuple[str, str]]], Any]
