@@ -4,6 +4,7 @@ Values of an insert are in the form that the native protocol takes fastest: Date
 of what datetimes cost), UUIDs as ``uuid.UUID``, texts as str or bytes.
 """
 
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
@@ -122,6 +123,7 @@ class Warehouse:
 
     def _connected(self) -> Any:
         if self._client is None:
+            logging.getLogger("clickhouse_driver").setLevel(logging.CRITICAL)  # a traceback for each attempt: we raise it in a line
             self._client = Client.from_url(self._address)
         return self._client
 
