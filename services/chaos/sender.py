@@ -51,14 +51,16 @@ class Sender:
         self._stopping = threading.Event()
         self._failure: BaseException | None = None
         self._threads = [threading.Thread(target=self._run, daemon=True) for _ in range(connections)]
-
-    def start(self, requests: Sequence[Request]) -> None:
-        for request in requests:
-            for _ in range(request.times):
-                self._work.put(request)
-                self._left += 1
         for thread in self._threads:
             thread.start()
+
+    def send(self, requests: Sequence[Request]) -> None:
+        """Returns at once."""
+        every = [request for request in requests for _ in range(request.times)]
+        with self._lock:
+            self._left += len(every)
+        for request in every:
+            self._work.put(request)
 
     @property
     def left(self) -> int:
@@ -80,8 +82,6 @@ class Sender:
                 try:
                     request = self._work.get(timeout=PAUSE)
                 except Empty:
-                    if not self._left:
-                        return
                     continue
                 self._until_taken(connection, request)
         except BaseException as failure:  # shown by `left`

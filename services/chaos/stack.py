@@ -12,6 +12,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psutil
+
 from schemas import topics
 from services.chaos.proxy import Proxy, running_proxy
 from services.chaos.sender import SOURCE
@@ -103,20 +105,41 @@ class Stack:
         service.process.send_signal(number)
         return service.process.wait(within)
 
+    def reconfigure(self, slot: str, settings: Mapping[str, str]) -> None:
+        """From its next start on."""
+        with self._lock:
+            self.services[slot].environment |= settings
+
+    def resident_mb(self, slot: str) -> int:
+        """Memory of a process; 0 while there is none."""
+        try:
+            return psutil.Process(self.services[slot].process.pid).memory_info().rss >> 20
+        except psutil.NoSuchProcess:
+            return 0
+
     def restarts(self) -> int:
         return sum(service.restarts for service in self.services.values())
 
     def healthy(self) -> bool | str:
         """True, or who is not."""
-        for slot, service in list(self.services.items()):
-            path = "readyz" if service.name == "ingest" else "healthz"
-            try:
-                reply = http_requests.get(f"http://{LOOPBACK}:{service.port}/{path}", 5.0)
-            except OSError as error:
-                return f"{slot}: {error!r}"
-            if reply.status != 200:
-                return f"{slot}: {reply.status} {reply.body.decode(errors='replace')[:200]}"
-        return True
+        return next((found for slot in list(self.services) if (found := self.answers(slot)) is not True), True)
+
+    def answers(self, slot: str) -> bool | str:
+        """Whether that process says that it is well; or what it says instead."""
+        service = self.services[slot]
+        path = "readyz" if service.name == "ingest" else "healthz"
+        try:
+            reply = http_requests.get(f"http://{LOOPBACK}:{service.port}/{path}", 5.0)
+        except OSError as error:
+            return f"{slot}: {error!r}"
+        return True if reply.status == 200 else f"{slot}: {reply.status} {reply.body.decode(errors='replace')[:200]}"
+
+    def shows(self, slot: str) -> str:
+        """Its metrics; empty while it does not answer."""
+        try:
+            return http_requests.get(f"http://{LOOPBACK}:{self.services[slot].port}/metrics", 5.0).body.decode()
+        except OSError:
+            return ""
 
     def _launched(self, name: str, slot: str, environment: dict[str, str]) -> subprocess.Popen[bytes]:
         return launch([sys.executable, "-m", f"services.{name}.app"], self.log_of(slot), environment)

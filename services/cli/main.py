@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from services.cli import (
+    chaos_command,
     config_command,
     customer_command,
     demo_command,
@@ -13,6 +14,7 @@ from services.cli import (
     emit_command,
     keys_commands,
     quarantine_commands,
+    rebuild_command,
     service_commands,
     sql_command,
     stack_commands,
@@ -59,7 +61,9 @@ for commands in (
     sql_command,
     quarantine_commands,
     verify_command,
+    rebuild_command,
     doctor_command,
+    chaos_command,
     config_command,
     keys_commands,
     service_commands,

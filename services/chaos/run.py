@@ -1,0 +1,59 @@
+"""Plays scenarios one after another on one stack, and says what came of them."""
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from services.chaos.catalogue import SCENARIOS
+from services.chaos.log_reader import LogReader
+from services.chaos.play import Result, Scenario, play
+from services.chaos.report import report
+from services.chaos.sender import Promised
+from services.chaos.stack import Stack, running_stack
+
+LEAST_EVENTS = 500
+BUGS = Path(__file__).with_name("bugs_found.md")
+
+
+@dataclass
+class Bench:
+    """A stack, the log that it has so far, and what ingest has promised so far. Every check looks at all of it."""
+
+    stack: Stack
+    log: LogReader
+    promised: Promised
+
+    def play(self, scenario: Scenario, events: int, seed: int, full: bool) -> Result:
+        return play(scenario, self.stack, self.log, self.promised, events, seed, full)
+
+
+@contextlib.contextmanager
+def running_bench(folder: Path | None = None) -> Iterator[Bench]:
+    with running_stack(folder) as stack:
+        yield Bench(stack, LogReader(stack.bootstrap), Promised())
+
+
+def named(names: Sequence[str]) -> list[Scenario]:
+    """Those scenarios; all without a name. KeyError names one that there is not."""
+    known = {scenario.name: scenario for scenario in SCENARIOS}
+    return [known[name] for name in names] if names else list(SCENARIOS)
+
+
+def run_all(
+    scenarios: Sequence[Scenario], events: int, seed: int, full: bool, tell: Callable[[Result], None], report_to: Path | None
+) -> list[Result]:
+    """``events`` are shared out evenly. After a failure the next scenario gets a stack of its own; the report is written after each."""
+    results: list[Result] = []
+    each = max(LEAST_EVENTS, events // max(1, len(scenarios)))
+    waiting = list(scenarios)
+    while waiting:
+        with running_bench() as bench:
+            while waiting:
+                results.append(bench.play(waiting.pop(0), each, seed, full))
+                tell(results[-1])
+                if report_to is not None:
+                    report_to.write_text(report(results, BUGS.read_text(encoding="utf-8")), encoding="utf-8")
+                if results[-1].wrong:
+                    break
+    return results

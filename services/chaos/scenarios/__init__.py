@@ -1,0 +1,1 @@
+"""What goes wrong: one function a fault, by what it harms."""

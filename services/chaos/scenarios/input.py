@@ -1,0 +1,75 @@
+"""What channels send: repeats, contradictions, poison, and everything in the wrong order."""
+
+import asyncio
+
+from schemas.topics import TOUCHPOINTS
+from services.chaos.play import Play, Scenario
+from services.chaos.quiet import client_of
+from services.chaos.traffic import POISON, Mix, Request
+from services.runtime.kafka import KafkaConnection, new_producer
+
+MOVES_ON_WITHIN = 1.0
+
+
+def repeats(it: Play) -> None:
+    """All of it three times: at once, and again when every memory of it is gone but the log's and the stores'."""
+    it.send([Request(request.lines, 2) for request in it.requests])
+    it.harm("a request sent twice", len(it.requests))
+    it.answered()
+    it.quiet()
+    for slot in ("profile", "loyalty"):
+        it.stack.kill(slot)
+    it.send([Request(request.lines, 1) for request in it.requests])
+    it.harm("a request sent again after a restart", len(it.requests))
+    it.answered()
+
+
+def as_they_come(it: Play) -> None:
+    """What is odd is in the traffic itself."""
+    it.send(it.requests)
+    it.answered()
+    it.harm("lines out of the ordinary", sum(len(request.lines) for request in it.requests))
+
+
+def poison_in_the_log(it: Play) -> None:
+    """Past ingest, straight into the topic: each partition must move on within a second."""
+    begin, rest = it.parts(2)
+    it.send(begin)
+    it.answered()
+    it.quiet()
+    values = [one % b"straight" for one in POISON] + [b"", b"null", b"[]", b'"text"', b"x" * 900_000, b"\x00", b"{" * 50_000]
+    asyncio.run(_produce(it.stack.bootstrap, [*values, None]))
+    it.harm("poison in the log", len(values) + 1)
+    probe = next(line for request in it.more(40) for line in request.lines if line.event_id)
+    it.send([Request((probe,), 1)])
+    it.answered()
+    slow = 5.0 if not it.full else 1.0
+    client = client_of(it.stack)
+    seen = "SELECT count() FROM rapport.touchpoints WHERE event_id = %(id)s"
+    took = it.until(lambda: client.execute(seen, {"id": probe.event_id}) == [(1,)] or "not seen", "the touchpoint behind the poison")
+    it.notes["the next touchpoint seen after"] = f"{took:.1f} s"
+    it.must(took <= MOVES_ON_WITHIN + slow, f"the touchpoint behind the poison came after {took:.1f} s")
+    it.send(rest)
+    it.answered()
+
+
+async def _produce(bootstrap: str, values: list[bytes | None]) -> None:
+    """Each into every partition."""
+    producer = new_producer(KafkaConnection(bootstrap))
+    await producer.start()
+    try:
+        for partition in range(TOUCHPOINTS.partitions):
+            for value in values:
+                await producer.send(TOUCHPOINTS.name, value, key=b"poison", partition=partition)
+        await producer.flush()
+    finally:
+        await producer.stop()
+
+
+SCENARIOS = (
+    Scenario("repeats", 12, "every request three times, once after a restart", repeats),
+    Scenario("conflicts", 13, "event ids used again with other content", as_they_come, Mix(conflicts=0.2, again=0.3), short=True),
+    Scenario("poison", 14, "poison over HTTP", as_they_come, Mix(poison=0.3)),
+    Scenario("poison-in-the-log", 14, "poison written to the topic itself", poison_in_the_log, short=True),
+    Scenario("disorder", 19, "out of order, days late, clocks ahead by hours", as_they_come, Mix(late=0.6, early=0.1)),
+)

@@ -1,0 +1,78 @@
+"""Several workers of one stage: zombies, and workers that come and go."""
+
+import signal
+from contextlib import suppress
+
+from services.chaos.play import Play, Scenario
+from services.chaos.stack import Stack
+from services.chaos.traffic import Mix
+
+SECOND = "profile-2"
+SESSION_SECONDS = 45.0
+"""The group's session timeout is 10 s; on a busy machine all of it takes longer."""
+
+
+def zombie(it: Play) -> None:
+    """Stopped past its session timeout while it works; another worker takes over; then it wakes and goes on as if nothing was."""
+    first, second, third = it.parts(3)
+    it.stack.start("profile", SECOND)
+    it.until(lambda: partitions(it.stack, SECOND) > 0 or "none", f"{SECOND} to get partitions")
+    it.send(first)
+    it.under_way(it.sender.left // 2)
+    it.stack.kill("profile", signal.SIGSTOP)
+    it.harm("SIGSTOP of a profile worker")
+    try:
+        it.send(second)
+        with suppress(TimeoutError):  # where it holds the store's lock nobody can take over: then waking it is all that helps
+            it.until(lambda: partitions(it.stack, SECOND) == 4 or "not all", f"{SECOND} to take over", SESSION_SECONDS)
+            it.notes["taken over"] = "yes"
+    finally:
+        it.stack.kill("profile", signal.SIGCONT)
+        it.harm("SIGCONT of the zombie")
+    it.send(third)
+    it.answered()
+    it.quiet()
+    it.must(it.stack.end(SECOND) == 0, f"{SECOND} did not leave with 0")
+
+
+def rebalance_storm(it: Play) -> None:
+    """A worker joins or leaves every few seconds."""
+    for part in it.parts(it.times(4, 20)):
+        it.send(part)
+        if SECOND in it.stack.services:
+            it.stack.end(SECOND, it.rnd.choice((signal.SIGTERM, signal.SIGKILL)))
+            it.harm("a profile worker left")
+            it.pace(it.times(1, 5))
+        else:
+            it.stack.start("profile", SECOND)
+            it.harm("a profile worker joined")
+            it.until(lambda: partitions(it.stack, SECOND) > 0 or "none", f"{SECOND} to get partitions")
+    it.answered()
+    if SECOND in it.stack.services:
+        it.stack.end(SECOND)
+
+
+def merge_race(it: Play) -> None:
+    """Two profile workers and two loyalty workers decide at once on customers that keep turning out to be the same."""
+    for name in ("profile", "loyalty"):
+        it.stack.start(name, f"{name}-2")
+    it.until(it.stack.healthy, "the second workers")
+    it.send(it.requests)
+    it.harm("two workers of profile and of loyalty at once")
+    it.answered()
+    it.quiet()
+    for name in ("profile", "loyalty"):
+        it.must(it.stack.end(f"{name}-2") == 0, f"{name}-2 did not leave with 0")
+
+
+def partitions(stack: Stack, slot: str) -> int:
+    """Of ``touchpoints``, how many that worker has, as its metrics say."""
+    lines = stack.shows(slot).splitlines()
+    return sum(line.startswith("rapport_lag_messages{") for line in lines)
+
+
+SCENARIOS = (
+    Scenario("zombie", 5, "a worker is stopped past its session timeout, and wakes", zombie),
+    Scenario("rebalance-storm", 6, "a worker joins or leaves all the time", rebalance_storm),
+    Scenario("merge-race", 20, "merges racing with purchases and refunds, in two workers", merge_race, Mix(late=0.3), short=True),
+)
