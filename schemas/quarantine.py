@@ -1,8 +1,17 @@
 """What could not be taken in: kept whole, with the reason and where it came from, until a person fixes or discards it."""
 
+import base64
+import json
+
 from pydantic import Field
 
 from schemas.profile_events import Moment, Published
+
+MAX_MESSAGE_BYTES = 2 * 1024 * 1024
+"""The largest message that Rapport's topics take."""
+
+MOST_BYTES = MAX_MESSAGE_BYTES - 64 * 1024
+"""Of an original in quarantine: what the topic takes, less what surrounds it."""
 
 REASONS = {
     "conflicting_duplicate": "the event_id was used before, with other content: the first stays, this one waits here",
@@ -30,3 +39,18 @@ class Quarantined(Published):
     quarantined_at: Moment
     original: str = Field(description="the bytes as they came: UTF-8 text, or base64 where they are not UTF-8")
     encoding: str = Field("utf8", description="utf8 or base64")
+
+
+def kept(raw: bytes, detail: str) -> tuple[str, str, str]:
+    """The original as text, its encoding, and the detail. Escaped in JSON a text may grow: past the limit base64 is used,
+    and past that the beginning is kept, and the detail says so."""
+    try:
+        text = raw.decode()
+        if len(raw) <= MOST_BYTES // 6 or len(json.dumps(text)) <= MOST_BYTES:
+            return text, "utf8", detail
+    except UnicodeDecodeError:
+        pass
+    most = MOST_BYTES // 4 * 3
+    if len(raw) > most:
+        detail += f" (only the first {most} of {len(raw)} bytes are kept here)"
+    return base64.b64encode(raw[:most]).decode(), "base64", detail

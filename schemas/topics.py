@@ -6,7 +6,7 @@ from pydantic import BaseModel
 
 from schemas.loyalty_events import LOYALTY_EVENTS, Account
 from schemas.profile_events import PROFILE_EVENTS, Profile
-from schemas.quarantine import Quarantined
+from schemas.quarantine import MAX_MESSAGE_BYTES, Quarantined
 from schemas.touchpoints import Envelope
 
 
@@ -25,7 +25,7 @@ class Topic:
     def config(self) -> dict[str, str]:
         """Kafka's settings of the topic: kept for ever, whole or by key."""
         policy = "compact" if self.compacted else "delete"
-        return {"cleanup.policy": policy, "retention.ms": "-1", "max.message.bytes": "2097152"}
+        return {"cleanup.policy": policy, "retention.ms": "-1", "max.message.bytes": str(MAX_MESSAGE_BYTES)}
 
 
 TOUCHPOINTS = Topic(

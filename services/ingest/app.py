@@ -18,10 +18,11 @@ from services.ingest.http import create_app
 from services.ingest.log_connection import LogConnection
 from services.ingest.message_key import keys_by
 from services.ingest.write_keys import write_keys_of
-from services.runtime.kafka import KafkaConnection, new_producer
+from services.runtime.kafka import new_producer
 from services.runtime.logging import configure_logging
 from services.runtime.metrics import RESTARTS, STARTED
-from services.runtime.settings import KafkaSettings, Settings
+from services.runtime.settings import Settings
+from services.runtime.stage_process import kafka_connection
 
 STAGE = "ingest"
 """As metrics name it."""
@@ -79,20 +80,6 @@ def door_of(settings: Settings, appender: Appender) -> Door:
     keys = write_keys_of(settings.data_dir)
     metrics.KAFKA_UP.set_function(lambda: 0 if appender.problem else 1)
     return Door(keys, appender, keys_by(settings.identity.priority), limits.max_body_bytes, limits.max_batch, limits.max_pending_bytes)
-
-
-def kafka_connection(kafka: KafkaSettings) -> KafkaConnection:
-    """Where the brokers are, from the settings."""
-    return KafkaConnection(
-        bootstrap=kafka.servers,
-        security_protocol=kafka.security_protocol,
-        sasl_mechanism=kafka.sasl_mechanism,
-        username=kafka.username,
-        password=kafka.password.get_secret_value() if kafka.password else None,
-        ca_file=str(kafka.ca_file) if kafka.ca_file else None,
-        certificate_file=str(kafka.certificate_file) if kafka.certificate_file else None,
-        key_file=str(kafka.key_file) if kafka.key_file else None,
-    )
 
 
 def _uvicorn_config(app: FrontDoor, settings: Settings) -> uvicorn.Config:

@@ -1,6 +1,5 @@
 """The stage's domain events: numbers them by account and writes them as they will be published."""
 
-import base64
 from functools import lru_cache
 from typing import Any
 from uuid import NAMESPACE_OID, UUID, uuid5
@@ -9,7 +8,7 @@ import msgspec
 
 from schemas import loyalty_events as published
 from schemas.compiled import struct_of
-from schemas.quarantine import Quarantined
+from schemas.quarantine import Quarantined, kept
 from services.loyalty.account_record import AccountRecord
 from services.loyalty.books import TierMove
 from services.loyalty.posting import Posting
@@ -87,18 +86,20 @@ class Announcements:
     def quarantined(self, record: Record, error: Unusable) -> None:
         """A message that nobody here understands is set aside."""
         place = f"{record.topic}:{record.partition}:{record.offset}"
+        original, encoding, detail = kept(record.value or b"", error.detail)
         message = _Quarantined(
             quarantine_id=place,
             stage="loyalty",
             reason=error.reason,
             path=error.path,
-            detail=error.detail,
+            detail=detail,
             topic=record.topic,
             partition=record.partition,
             offset=record.offset,
             received_at=self.recorded_at,
             quarantined_at=self.recorded_at,
-            **_original(record.value or b""),
+            original=original,
+            encoding=encoding,
         )
         self.events.append(NewEvent(uuid5(NAMESPACE_OID, f"loyalty:quarantine:{place}"), 1, "quarantined", _encode(message)))
 
@@ -111,10 +112,3 @@ class Announcements:
         stored = NewEvent(uuid_of(account.id), account.sequence, kind, _encode(event))
         self.events.append(stored)
         self.of.setdefault(account.id, []).append(stored)
-
-
-def _original(raw: bytes) -> dict[str, str]:
-    try:
-        return {"original": raw.decode(), "encoding": "utf8"}
-    except UnicodeDecodeError:
-        return {"original": base64.b64encode(raw).decode(), "encoding": "base64"}

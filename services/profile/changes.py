@@ -1,6 +1,5 @@
 """The stage's domain events: numbers them by customer and writes them as they will be published."""
 
-import base64
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
@@ -10,7 +9,7 @@ import msgspec
 
 from schemas import profile_events as published
 from schemas.compiled import struct_of
-from schemas.quarantine import Quarantined
+from schemas.quarantine import Quarantined, kept
 from schemas.reading import Unreadable
 from services.profile.customers import Customer
 from services.profile.identifiers import Name
@@ -94,19 +93,21 @@ class Changes:
 
     def quarantined(self, record: Record, number: int, error: Unreadable, known: Any) -> None:
         """The record was set aside; ``number`` counts those of its partition from 1. ``known``: the touchpoint, if it was read."""
+        original, encoding, detail = kept(record.value or b"", error.detail)
         message = _Quarantined(
             quarantine_id=f"{record.topic}:{record.partition}:{record.offset}",
             stage="profile",
             reason=error.reason,
             path=error.path,
-            detail=error.detail,
+            detail=detail,
             topic=record.topic,
             partition=record.partition,
             offset=record.offset,
             received_at=self.recorded_at,
             quarantined_at=self.recorded_at,
             **_readable_parts(known),
-            **_original(record.value or b""),
+            original=original,
+            encoding=encoding,
         )
         origin = uuid5(NAMESPACE_OID, f"quarantine:{record.topic}:{record.partition}")
         self.events.append(NewEvent(origin, number, "quarantined", encode(message)))
@@ -129,10 +130,3 @@ def _readable_parts(known: Any) -> dict[str, Any]:
     if known is None:
         return {}
     return {name: getattr(known, name) for name in ("event_id", "type", "source", "occurred_at")}
-
-
-def _original(raw: bytes) -> dict[str, str]:
-    try:
-        return {"original": raw.decode(), "encoding": "utf8"}
-    except UnicodeDecodeError:
-        return {"original": base64.b64encode(raw).decode(), "encoding": "base64"}

@@ -1,5 +1,6 @@
 """One batch of touchpoints, decided: which are new, whose they are, and what that changes."""
 
+import logging
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -28,6 +29,7 @@ KINDS = (*CUSTOMER_KINDS, "touchpoints", "quarantines")
 """``touchpoints``: event_id → digest of its content and the event that it became; ``quarantines``: partition → how many."""
 
 DUE_AT_ONCE = 1_000
+log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -123,6 +125,7 @@ class ProfileStage:
                 first[event_id] = one
             elif self._same(one, stored, first.get(event_id)):
                 transaction.outcomes["duplicate", ""] += 1
+                log.debug("duplicate", extra={"event_id": event_id})
             else:
                 error = Unreadable(
                     "conflicting_duplicate", "the event_id was used before with other content; give it a new one", "$.event_id"
@@ -158,6 +161,8 @@ class ProfileStage:
         seen = content_digest(touchpoint).to_bytes(8, "big") + uuid_of(customer.id).bytes + customer.sequence.to_bytes(8, "big")
         transaction.rows.setdefault("touchpoints", {})[touchpoint.event_id] = seen
         transaction.outcomes["applied", ""] += 1
+        if log.isEnabledFor(logging.DEBUG):
+            log.debug("applied", extra={"event_id": touchpoint.event_id, "customer_id": customer.id, "sequence": customer.sequence})
         if touchpoint.type == "purchase":
             reshaped.add(customer.id)
         for id in reshaped:
@@ -218,6 +223,9 @@ class ProfileStage:
         counts[partition] = b"%d" % number
         changes.quarantined(record, number, error, known)
         transaction.outcomes["quarantined", error.reason] += 1
+        if log.isEnabledFor(logging.DEBUG):
+            at = {"event_id": getattr(known, "event_id", None), "partition": partition, "offset": record.offset}
+            log.debug("quarantined", extra={"reason": error.reason, **at})
 
     # ---- a batch
 

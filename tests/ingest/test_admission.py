@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.quarantine import Quarantined
+from schemas.quarantine import MOST_BYTES, Quarantined
 from schemas.reading import read
 from services.ingest.admission import Admission, admit
 from services.ingest.message_key import keys_by
-from services.ingest.quarantined import MOST_BYTES, message_of
+from services.ingest.quarantined import message_of
 from tests.ingest.requests import ARRIVED, KEY_OF, purchase, without
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from schemas.compiled import struct_of
 from schemas.profile_events import PROFILE_EVENTS, Profile
-from schemas.quarantine import Quarantined
+from schemas.quarantine import MAX_MESSAGE_BYTES, Quarantined
 from services.profile.identifiers import IdentityPolicy, derived_id
 from tests.profile.stage_run import DAY, NOW, Run
 from tests.profile.touchpoints import NOON, Record, touchpoint
@@ -133,6 +133,15 @@ def test_bad_input_is_set_aside_with_its_place_and_reason_and_nobody_waits_behin
     assert message["detail"]
     message.pop("event")
     Quarantined.model_validate_json(json.dumps(message))
+
+
+@pytest.mark.parametrize("value", [b"\xff" * 2_000_000, b"\x01" * 2_000_000, "\u00e9".encode() * 1_000_000])
+def test_what_would_not_fit_into_quarantine_is_kept_as_far_as_it_fits(value: bytes) -> None:
+    run = Run()
+    run.feed_records([Record(value, 1)])
+    (recorded,) = run.store.events_after(0, 10)
+    assert len(recorded.state) < MAX_MESSAGE_BYTES
+    assert "bytes are kept here" in json.loads(recorded.state)["detail"]
 
 
 def test_everything_published_is_as_its_schema_says() -> None:
