@@ -7,12 +7,13 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from eventsourcing.persistence import StoredEvent
+from eventsourcing.persistence import OperationalError, StoredEvent
 from eventsourcing.sqlite import SQLiteCursor, SQLiteDatastore, SQLiteProcessRecorder
 
 from services.runtime.event_store import checked_kinds
 
 MIGRATION_RECORD = "__migration__"  # the library's own row in its tracking table
+MAKE_SECONDS = 30.0
 CHECKPOINT_PAGES = 50_000  # of 8 KB: rare, so that a page that changes often is copied once
 
 
@@ -47,12 +48,39 @@ def _tables(kinds: Iterable[str], item_kinds: Iterable[str]) -> Iterator[str]:
 
 
 def open_recorder(path: str, kinds: Iterable[str], item_kinds: Iterable[str]) -> SQLiteRecorder:
-    """Makes what tables are missing. One process at a time: the library's migration stands no second one."""
+    """Makes what tables are missing, one process at a time; where all are there it writes nothing, so that it need not
+    wait for whoever is writing."""
     recorder = SQLiteRecorder(SQLiteDatastore(path, pool_size=1), kinds, item_kinds)
-    with open(path + ".opening", "wb") as opening:
-        fcntl.flock(opening, fcntl.LOCK_EX)
-        recorder.create_table()
+    if not _all_made(recorder):
+        with open(path + ".opening", "wb") as opening:
+            fcntl.flock(opening, fcntl.LOCK_EX)
+            _make(recorder, time.monotonic() + MAKE_SECONDS)
     return recorder
+
+
+def _all_made(recorder: SQLiteRecorder) -> bool:
+    with recorder.datastore.transaction(commit=False) as cursor:
+        cursor.execute("SELECT 1 FROM sqlite_master WHERE name = 'made'")
+        if cursor.fetchone() is None:
+            return False
+        cursor.execute("SELECT statement FROM made")
+        return {row["statement"] for row in cursor.fetchall()} >= set(recorder.create_table_statements)
+
+
+def _make(recorder: SQLiteRecorder, deadline: float) -> None:
+    """The library reads before it writes, which SQLite refuses at once if somebody else wrote in between: try again."""
+    while True:
+        try:
+            recorder.create_table()
+            with recorder.datastore.transaction(commit=True) as cursor:
+                cursor.execute("CREATE TABLE IF NOT EXISTS made(statement TEXT PRIMARY KEY) WITHOUT ROWID")
+                rows = [(statement,) for statement in recorder.create_table_statements]
+                cursor.executemany("INSERT OR IGNORE INTO made VALUES(?)", rows)
+            return
+        except OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
 
 
 def connect(path: str, cache_mb: int, lock_seconds: float, synchronous: str) -> sqlite3.Connection:

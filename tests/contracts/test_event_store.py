@@ -297,6 +297,17 @@ def test_what_the_library_writes_makes_our_writers_stale_and_ids_run_on(store: A
     assert [recorded.type for recorded in store.events_after(0, 9)] == ["happened", "happened", "library", "happened"]
 
 
+def test_a_store_can_be_opened_while_another_process_is_in_the_middle_of_writing(database: Database) -> None:
+    # given
+    writing = database.open()
+    writing.write(Transaction(rows={"person": {"x": b"1"}}))
+    # when
+    reading = database.open()
+    # then
+    writing.finish()
+    assert reading.rows("person", ["x"]) == {"x": b"1"}
+
+
 def test_a_version_that_is_taken_makes_the_transaction_stale(store: EventStore) -> None:
     # given
     store.commit(Transaction(events=[event(version=1)]))

@@ -45,7 +45,9 @@ class CountingWorker:
         """Waits until the process is up."""
         if not hasattr(self, "_port"):
             assert self.process.stdout
-            self._port = int(self.process.stdout.readline().split()[2])
+            line = self.process.stdout.readline()
+            assert line.startswith("ready"), f"the worker did not start: {self.process.wait(10)}"
+            self._port = int(line.split()[2])
         return self._port
 
     def metrics(self) -> dict[str, float]:
