@@ -9,6 +9,7 @@ from typing import Any
 
 from services.runtime import metrics
 from services.runtime.batches import Batch, NotYet, Sink, Stale
+from services.runtime.error_words import in_words
 from services.runtime.lag import ShownLag
 
 log = logging.getLogger(__name__)
@@ -128,7 +129,7 @@ class BatchJoiner:
 
     def _failed(self, error: Exception, then: str) -> None:
         self._failing_since = self._failing_since or time.monotonic()
-        self._failure = repr(error)
+        self._failure = in_words(error)
         metrics.BATCHES.labels(self._stage, "failed").inc()
         log.warning("%s: %r; %s", self._stage, error, then, exc_info=log.isEnabledFor(logging.DEBUG))
 

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
 from services.runtime import metrics
+from services.runtime.error_words import in_words
 from services.runtime.event_store import NewEvent, RecordedEvent
 from services.runtime.kafka import KafkaConnection
 from services.runtime.message_sender import KEYS_REMEMBERED, STOP_SECONDS, Headers, MessageSender, Partition, key_hash
@@ -143,7 +144,7 @@ class Outbox:
             except Exception as error:
                 log.warning("%s: publishing after %d again in %.1f s: %r", self._stage, self.published, delay, error)
                 metrics.RESTARTS.labels(self._stage, "producer").inc()
-                self.failing_since, self.failure = self.failing_since or time.monotonic(), repr(error)
+                self.failing_since, self.failure = self.failing_since or time.monotonic(), in_words(error)
                 await self._sender.drop()
                 await asyncio.sleep(delay)
                 delay = min(delay * 2, LONGEST_RETRY_SECONDS)

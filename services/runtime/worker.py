@@ -200,6 +200,10 @@ class Worker:
         metrics.STORED.labels(stage).inc(len(transaction.events))
         for (outcome, reason), count in transaction.outcomes.items():
             metrics.MESSAGES.labels(stage, outcome, reason).inc(count)
+        if log.isEnabledFor(logging.DEBUG):
+            for id, event in enumerate(transaction.events, first):
+                said = {"originator": str(event.originator), "sequence": event.version, "type": event.type, "notification": id}
+                log.debug("%s stored an event", stage, extra=said)
 
     async def _settled(self) -> None:
         """Waits for the open commit. CommitLost if it failed."""

@@ -3,11 +3,14 @@
 import io
 import json
 import logging
+import re
 from collections.abc import Iterator
 
+import msgspec
 import pytest
 import structlog
 
+from services.runtime.error_words import in_words
 from services.runtime.logging import StormFilter, configure_logging
 
 
@@ -44,7 +47,66 @@ def test_a_traceback_shows_no_values(output: io.StringIO, json_lines: bool) -> N
         logging.getLogger("aiokafka").exception("it failed")
     # then
     assert "RuntimeError: 17" in output.getvalue()
+    assert "raise RuntimeError(len(personal))" in output.getvalue()
     assert "alice@example.com" not in output.getvalue()
+
+
+class Refused(Exception):
+    """As a database driver's: a class of SQLSTATE, and rows below the first line."""
+
+    def __init__(self, sqlstate: str, message: str) -> None:
+        super().__init__(message)
+        self.sqlstate = sqlstate
+
+
+QUOTES_DATA = [
+    KeyError("email:alice@example.com"),
+    ValueError("alice@example.com is no number"),
+    AssertionError("alice@example.com"),
+    UnicodeDecodeError("utf-8", b"alice@example.com", 0, 1, "alice@example.com"),
+    msgspec.ValidationError("Invalid enum value 'alice@example.com'"),
+    Refused("22P02", 'invalid input syntax for type uuid: "alice@example.com"'),
+    Refused("23505", "duplicate key value\nDETAIL:  Key (key)=(email:alice@example.com) already exists."),
+]
+
+
+@pytest.mark.parametrize("level", ["info", "debug"])
+@pytest.mark.parametrize("error", QUOTES_DATA, ids=lambda error: f"{type(error).__name__}{getattr(error, 'sqlstate', '')}")
+def test_an_error_that_quotes_what_somebody_told_us_is_logged_by_kind_and_place(output: io.StringIO, level: str, error: Exception) -> None:
+    # given
+    configure_logging(level, json=True, stream=output)
+    # when
+    try:
+        try:
+            raise error
+        except Exception as first:
+            raise RuntimeError("the batch failed") from first
+    except RuntimeError as second:
+        logging.getLogger("services").warning("%s: %r", "profile", error)
+        logging.getLogger("faust").exception("Crashed reason=%r", error)
+        structlog.get_logger("rapport").warning("failed", error=error)
+        logging.getLogger("services").warning("failed", exc_info=second, extra={"cause": error})
+    # then
+    assert "alice" not in output.getvalue()
+    lines = [json.loads(line) for line in output.getvalue().splitlines()]
+    assert len(lines) == 4
+    assert all(type(error).__name__ in json.dumps(line) for line in lines)
+    assert "RuntimeError: the batch failed\nwhich came from\n" in lines[3]["exception"]
+
+
+def test_what_a_system_says_of_itself_is_logged(output: io.StringIO) -> None:
+    configure_logging("info", json=True, stream=output)
+    logging.getLogger("services").warning("waiting: %s", ConnectionRefusedError(111, "Connection refused"))
+    logging.getLogger("services").warning("waiting: %r", LookupError("the event store has a hole after id 7"))
+    first, second = [json.loads(line)["event"] for line in output.getvalue().splitlines()]
+    assert first == "waiting: ConnectionRefusedError: [Errno 111] Connection refused"
+    assert second == "waiting: LookupError: the event store has a hole after id 7"
+
+
+def test_an_error_that_quotes_is_placed_by_file_and_line() -> None:
+    with pytest.raises(KeyError) as raised:
+        dict[str, int]()["alice@example.com"]
+    assert re.fullmatch(r"KeyError at .*test_logging\.py:\d+", in_words(raised.value))
 
 
 def test_the_libraries_chatter_is_not_even_built(output: io.StringIO) -> None:
