@@ -19,22 +19,31 @@ END = 2_000
 
 
 class Installation:
-    """``remember``: accounts kept in memory; few, so that they are often read again."""
+    """Batches are decided while the commit before is still open, as the worker does, unless it is not ``pipelined``. Few accounts are
+    remembered, so that they are often read again."""
 
-    def __init__(self, programme: Programme, database: MemoryDatabase | None = None, remember: int = 3) -> None:
+    def __init__(self, programme: Programme, database: MemoryDatabase | None = None, pipelined: bool = True) -> None:
         self.store = MemoryEventStore(database, kinds=KINDS, item_kinds=ITEM_KINDS)
         self.clock = SetClock(millis(moment(0)))
-        self.programme = programme
-        self.stage = LoyaltyStage(self.store, programme, self.clock, remember)
+        self.programme, self.pipelined = programme, pipelined
+        self.stage = LoyaltyStage(self.store, programme, self.clock, 3)
         self.outcomes: Counter[tuple[str, str]] = Counter()
 
     def read(self, records: list[Record]) -> None:
         transaction = self.stage.decide(records)
         assert sum(transaction.outcomes.values()) == len(records)
         self.outcomes += transaction.outcomes
-        self.store.commit(transaction)
+        self.store.finish()
+        self.store.write(transaction)
+        if not self.pipelined:
+            self.store.finish()
+
+    def forget(self) -> None:
+        self.store.finish()
+        self.stage.forget()
 
     def tick(self, day: float) -> None:
+        self.store.finish()
         self.clock.set(max(self.clock.now_ms(), millis(moment(day))))
         for _ in range(100):
             if (transaction := self.stage.tick(self.clock.now_ms())) is None:
@@ -47,12 +56,15 @@ class Installation:
         self.tick(END + 1)
 
     def events(self) -> list[RecordedEvent]:
+        self.store.finish()
         return self.store.events_after(0, 10**6)
 
     def entries(self, account: str) -> list[dict[str, Any]]:
+        self.store.finish()
         return [json.loads(event.state) for event in self.store.events_of(UUID(account)) if event.type == "entry_posted"]
 
     def account(self, id: str) -> dict[str, Any]:
+        self.store.finish()
         [message] = self.stage.snapshots([UUID(id)])
         assert message.value is not None
         return Account.model_validate_json(message.value).model_dump()

@@ -104,6 +104,10 @@ class World:
         log.append(Record(value, [("id", b"%d" % self.ids), ("type", event.encode())], partition, len(log)))
         return log[-1]
 
+    def everything(self) -> list[Record]:
+        """All records in the order in which they were said."""
+        return sorted((record for log in self.log.values() for record in log), key=lambda record: int(record.headers[0][1]))
+
     def facts_of(self, customer: str) -> list[dict[str, Any]]:
         return [fact for anchor, facts in self.facts.items() if self.holders[anchor] == customer for fact in facts]
 

@@ -69,7 +69,7 @@ def readings(draw: st.DrawFn, world: World) -> list[Any]:
 def read_all(installation: Installation, steps: list[Any]) -> None:
     for step in steps:
         if step is None:
-            installation.stage.forget()
+            installation.forget()
         elif isinstance(step, int):
             installation.tick(step)
         elif step:
@@ -118,7 +118,7 @@ def test_two_workers_on_one_store_come_to_the_same_as_one(data: st.DataObject) -
     programme = data.draw(st.sampled_from(PROGRAMMES))
     world = data.draw(worlds())
     database = MemoryDatabase()
-    workers = [Installation(programme, database) for _ in range(2)]
+    workers = [Installation(programme, database, pipelined=False) for _ in range(2)]
     for record in interleaved(data.draw, world):
         worker = workers[record.partition % 2]
         try:
