@@ -37,6 +37,9 @@ class BatchJoiner:
         self._failing_since: float | None = None
         self._failure = ""
         self._tick = getattr(sink, "tick", None)
+        for result in ("applied", "waited", "failed", "stale"):  # shown as 0, or the first of each would be no rise
+            metrics.BATCHES.labels(stage, result)
+        metrics.RESTARTS.labels(stage, "reading")
 
     async def offer(self, batch: Batch) -> None:
         """Waits while enough is waiting already. A batch that is no longer ours is dropped: its owner fetches it."""

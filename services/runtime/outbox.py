@@ -48,6 +48,7 @@ class Outbox:
 
     def __init__(self, connection: KafkaConnection, store: CommittedEvents, route: Mapping[str, str], stage: str, **producer: Any) -> None:
         self._store, self._stage = store, stage
+        metrics.RESTARTS.labels(stage, "producer")  # shown as 0 before the first
         self._sender = MessageSender(connection, **producer)
         self._routes = {type: (topic, ("type", type.encode())) for type, topic in route.items()}
         self._memory: deque[tuple[int, Sequence[Event]]] = deque()

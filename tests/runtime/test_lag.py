@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from prometheus_client import REGISTRY
+from prometheus_client import REGISTRY, Counter, Gauge, Histogram
 
+from services.runtime import metrics
 from services.runtime.batches import TP
 from services.runtime.lag import ShownLag
 from tests.runtime.counting_flow import CountingFlow, wait_until
@@ -76,6 +77,28 @@ def test_the_oldest_messages_age_grows_while_the_store_takes_nothing_and_falls_w
     assert not any(value for name, value in worker.metrics().items() if name.startswith("rapport_lag_messages{"))
     assert worker.metrics()['rapport_healthy{stage="counting"}'] == 1
     other.close()
+
+
+def test_a_running_stage_shows_every_declared_metric(flow: CountingFlow) -> None:
+    # given
+    worker = flow.worker()
+    flow.send(100)
+    flow.wait_for_published(100)
+    declared = [metric for metric in vars(metrics).values() if isinstance(metric, Counter | Gauge | Histogram)]
+
+    def missing() -> list[str]:
+        shown = {line.split("{")[0] for line in worker.metrics()}
+        return [metric._name for metric in declared if not shown & {metric._name, f"{metric._name}_total", f"{metric._name}_count"}]
+
+    # then
+    wait_until(lambda: not missing())
+    now = worker.metrics()
+    for part in ("producer", "reading"):
+        assert now[f'rapport_restarts_total{{part="{part}",stage="counting"}}'] == 0
+    for result in ("waited", "failed", "stale"):
+        assert now[f'rapport_batches_total{{result="{result}",stage="counting"}}'] == 0
+    assert now['rapport_messages_total{outcome="applied",reason="",stage="counting"}'] == 100
+    assert now[f'rapport_events_published_total{{stage="counting",topic="{flow.events}"}}'] == 100
 
 
 OLDEST = 'rapport_oldest_message_seconds{stage="counting"}'
