@@ -98,7 +98,9 @@ def test_what_is_published_is_in_clickhouse_once_through_restarts_rubbish_and_an
             until(lambda: counted(warehouse, "touchpoints") == TOUCHPOINTS, "all touchpoints")
             until(lambda: counted(warehouse, "quarantine WHERE stage = 'projections'") == 1, "the rubbish in quarantine")
             until(lambda: counted(warehouse, "loyalty_ledger") == 4, "the ledger")
-            until(lambda: 'rapport_lag_messages{partition="0",stage="projections",topic="profile-events"} 0.0' in metrics(scrape), "its lag")
+            until(
+                lambda: 'rapport_lag_messages{partition="0",stage="projections",topic="profile-events"} 0.0' in metrics(scrape), "its lag"
+            )
 
             # then
             assert warehouse.select("SELECT count() = uniqExact(event_id) FROM rapport.touchpoints") == [(1,)]
