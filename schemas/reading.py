@@ -45,7 +45,7 @@ REASONS = {
     "invalid": "a field is missing, of the wrong type, or outside its limits",
     "unknown_type": "the type is none that Rapport knows; send it as type custom",
     "unknown_version": "the type is known, this version of it is not (yet)",
-    "time_out_of_range": "occurred_at lies before 1970, or more than a day after its arrival",
+    "time_out_of_range": "occurred_at or received_at lies before 1970, or more than a day after its arrival",
 }
 
 
@@ -82,7 +82,8 @@ def read(raw: bytes, arrived_at: str) -> tuple[Any, Any]:
     touchpoint.received_at = _time(touchpoint.received_at or arrived_at, "$.received_at")
     if touchpoint.original_timestamp is not None:
         touchpoint.original_timestamp = _time(touchpoint.original_timestamp, "$.original_timestamp")
-    _check_time(touchpoint.occurred_at, touchpoint.received_at)
+    _check_time(touchpoint.received_at, arrived_at, "$.received_at")
+    _check_time(touchpoint.occurred_at, touchpoint.received_at, "$.occurred_at")
     if touchpoint.context and bytes(touchpoint.context)[:1] != b"{":
         raise Unreadable("invalid", "Expected `object`", "$.context")
     return touchpoint, payload
@@ -110,17 +111,23 @@ def _time(text: str, path: str) -> str:
 def content_digest(touchpoint: Any) -> int:
     """64 bits of what the channel said, without what transport added: equal for every repeat of one event.
 
-    ``original_timestamp`` stands for ``occurred_at`` where the clock was corrected, since each sending corrects it anew.
+    See ``said_moment`` for its time.
     """
     said = (
         touchpoint.type,
         touchpoint.version,
-        touchpoint.original_timestamp or touchpoint.occurred_at,
+        said_moment(touchpoint.original_timestamp, touchpoint.occurred_at, touchpoint.received_at),
         touchpoint.source,
         touchpoint.identifiers,
         touchpoint.payload,
     )
     return xxhash.xxh3_64_intdigest(_encode(said))
+
+
+def said_moment(original_timestamp: str | None, occurred_at: str, received_at: str) -> str | None:
+    """The time as the channel said it: ``original_timestamp`` where its clock was corrected, since each sending corrects it
+    anew; None where it said nothing and the time of arrival stands in, which differs for each sending."""
+    return original_timestamp or (occurred_at if occurred_at != received_at else None)
 
 
 def encode(touchpoint: Any) -> bytes:
@@ -160,15 +167,11 @@ def depth(raw: bytes) -> int:
     return deepest
 
 
-def _check_time(occurred_at: str, received_at: str) -> None:
-    if occurred_at <= received_at and occurred_at >= "1970":
+def _check_time(moment: str, arrival: str, path: str) -> None:
+    if "1970" <= moment <= arrival:
         return
-    if occurred_at < "1970" or times.to_micros(occurred_at) > times.to_micros(received_at) + MAX_CLOCK_SKEW_MICROS:
-        raise Unreadable(
-            "time_out_of_range",
-            f"{occurred_at} is before 1970 or more than a day after its arrival at {received_at}",
-            "$.occurred_at",
-        )
+    if moment < "1970" or times.to_micros(moment) > times.to_micros(arrival) + MAX_CLOCK_SKEW_MICROS:
+        raise Unreadable("time_out_of_range", f"{moment} is before 1970 or more than a day after its arrival at {arrival}", path)
 
 
 def _unknown(kind: str, version: int) -> Unreadable:

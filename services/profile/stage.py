@@ -10,7 +10,7 @@ import msgspec
 
 from schemas import topics
 from schemas.profile_events import PROFILE_EVENTS
-from schemas.reading import Unreadable, content_digest, read
+from schemas.reading import Unreadable, content_digest, read, said_moment
 from schemas.times import from_micros, from_millis
 from services.profile.changes import Changes, uuid_of
 from services.profile.customers import KINDS as CUSTOMER_KINDS
@@ -249,14 +249,14 @@ class ProfileStage:
 def _said(one: Arrival) -> list[Any]:
     """What a channel said, whatever its spelling: identifiers in their normal form, the payload as values."""
     touchpoint = one.touchpoint
-    moment = touchpoint.original_timestamp or touchpoint.occurred_at
+    moment = said_moment(touchpoint.original_timestamp, touchpoint.occurred_at, touchpoint.received_at)
     identifiers = sorted((name.type, name.value) for name in one.names)
     return [touchpoint.type, touchpoint.version, moment, touchpoint.source, identifiers, msgspec.json.decode(touchpoint.payload)]
 
 
 def _said_before(applied: dict[str, Any]) -> list[Any]:
     """The same of a touchpoint as it was published."""
-    moment = applied["original_timestamp"] or applied["occurred_at"]
+    moment = said_moment(applied["original_timestamp"], applied["occurred_at"], applied["received_at"])
     identifiers = sorted((one["type"], one["value"]) for one in applied["identifiers"])
     return [applied["type"], applied["version"], moment, applied["source"], identifiers, applied["payload"]]
 

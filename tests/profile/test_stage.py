@@ -97,6 +97,14 @@ def test_a_repeat_spelled_otherwise_is_a_duplicate(respelled: Any, batches: int)
     assert run.outcomes == {("applied", ""): 1, ("duplicate", ""): 1}
 
 
+def test_an_event_without_a_time_of_its_own_is_the_same_whenever_it_is_sent_again() -> None:
+    run = Run()
+    for hour in (1, 2):
+        one = touchpoint("e1", "customer_id:1", hour=hour)
+        run.feed(one | {"received_at": one["occurred_at"]})
+    assert run.outcomes == {("applied", ""): 1, ("duplicate", ""): 1}
+
+
 BAD = {
     "not_json": [b"", b"{", b'{"event_id": NaN}'],
     "not_utf8": [b'{"event_id": "\xff"}'],
@@ -108,6 +116,10 @@ BAD = {
     "time_out_of_range": [
         json.dumps(touchpoint("e", "customer_id:1") | {"occurred_at": at}).encode()
         for at in ("9999-12-31T23:59:59Z", "1969-12-31T23:59:59Z")
+    ]
+    + [
+        json.dumps(touchpoint("e", "customer_id:1") | {"occurred_at": far, "received_at": far}).encode()
+        for far in ("9999-12-31T23:59:59Z",)
     ],
     "invalid": [
         b"[]",
