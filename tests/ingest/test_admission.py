@@ -90,7 +90,7 @@ BAD = {
     "cut": (b'{"event_id":', "not_json", "$"),
     "large": (purchase(context={"note": "x" * 300_000}), "too_large", "$"),
     "arrival in escapes": (
-        json.dumps(purchase(received_at="2020-01-01T00:00:00Z")).replace("d_a", "d\\u005fa").encode(),
+        json.dumps(purchase(received_at="2026-01-31T00:00:00Z")).replace("d_a", "d\\u005fa").encode(),
         "invalid",
         "$.received_at",
     ),
