@@ -27,12 +27,17 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=30, help="how long the fixed rhythm lasts")
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     options = parser.parse_args()
-    console = Console(stderr=options.json)
+    measure(options.customers, options.events, options.sustained, options.paced, options.seconds, options.json)
+
+
+def measure(customers: int, events: int, sustained_events: int, paced: int, seconds: int, as_json: bool) -> None:
+    """Measures all of it on a private stack, and prints tables, or JSON."""
+    console = Console(stderr=as_json)
     with running_stack() as stack, console.status("filling the log") as status:
-        fill(stack, options.customers, options.events)
+        fill(stack, customers, events)
         drained = []
         status.update("profile works off the log")
-        drained.append(drain(stack, "profile", options.events))
+        drained.append(drain(stack, "profile", events))
         stack.stop("profile")
         status.update("loyalty works off what profile published")
         drained.append(drain(stack, "loyalty", messages_in(stack, "profile-events")))
@@ -43,10 +48,10 @@ def main() -> None:
         for name in ("profile", "loyalty", "ingest"):
             stack.start(name)
         status.update("posting as fast as it is taken")
-        whole = sustained(stack, options.customers, options.sustained)
-        status.update(f"posting {options.paced} a second")
-        waits = latency(stack, options.paced, options.seconds)
-    if options.json:
+        whole = sustained(stack, customers, sustained_events)
+        status.update(f"posting {paced} a second")
+        waits = latency(stack, paced, seconds)
+    if as_json:
         print(json.dumps({"drain": [asdict(one) for one in drained], "sustained": asdict(whole), "latency": asdict(waits)}))
     else:
         show(console, drained, whole, waits)

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from services.cli import (
+    bench_command,
     chaos_command,
     config_command,
     customer_command,
@@ -64,6 +65,7 @@ for commands in (
     rebuild_command,
     doctor_command,
     chaos_command,
+    bench_command,
     config_command,
     keys_commands,
     service_commands,
