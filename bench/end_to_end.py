@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from http.client import HTTPConnection
 from threading import Thread
 
+from clickhouse_driver import Client
+
 from bench.stack import Stack, wait_for
 from bench.traffic import touchpoints
 
@@ -120,6 +122,6 @@ def _send(connection: HTTPConnection, stack: Stack, body: bytes) -> None:
         time.sleep(0.05)
 
 
-def _visible(stack: Stack, client: object = None) -> int:
-    (((count),),) = (client or stack.client()).execute("SELECT count() FROM rapport.touchpoints")  # type: ignore[attr-defined]
+def _visible(stack: Stack, client: Client | None = None) -> int:
+    (((count),),) = (client or stack.client()).execute("SELECT count() FROM rapport.touchpoints")
     return int(count)

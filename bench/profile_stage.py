@@ -9,7 +9,7 @@ import json
 import resource
 import tempfile
 import time
-from collections import Counter
+from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,7 +51,7 @@ def run(path: Path, log: list[Record], options: argparse.Namespace) -> None:
     store = SQLiteEventStore(path, kinds=KINDS)
     identity = IdentityPolicy(limits={"customer_id": 1})
     stage = ProfileStage(store, identity, LifecyclePolicy(), SystemClock())
-    spent: Counter[str] = Counter()
+    spent: defaultdict[str, float] = defaultdict(float)
     gc.disable()
     if options.profile:
         import cProfile
