@@ -13,7 +13,7 @@ from services.cli.errors import CommandFailed
 from services.cli.running_stack import settings_of_running_stack
 from services.cli.screen import err, out
 from services.cli.verify_command import DIFFERENT, EQUAL, NOT_CHECKED
-from services.cli.verify_view import differences, summary
+from services.cli.verify_view import listed, summary
 from services.proof.progress import Progress as Says
 from services.proof.verify import Asked, verify
 from services.runtime.clock import SystemClock
@@ -32,7 +32,7 @@ def run(asked: Asked, arguments: Mapping[str, Any], limit: int, show_values: boo
         raise CommandFailed(f"could not be checked: {detail}", "`rapport status` shows the stack", NOT_CHECKED) from error
     out.print(summary(report))
     if report.unequal:
-        out.print(differences(report, limit, show_values))
+        out.print(listed(report.differences, limit, show_values))
     return DIFFERENT if report.unequal else EQUAL
 
 

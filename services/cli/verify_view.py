@@ -1,6 +1,7 @@
 """What a verification found, for the terminal. Personal data only where it was asked for: ids derived from identifiers are none."""
 
 import hashlib
+from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -29,9 +30,8 @@ def summary(report: Report) -> RenderableType:
     return Group(verdict, Text(folded + apart, "dim"), Text(), table)
 
 
-def differences(report: Report, limit: int, show_values: bool) -> RenderableType:
+def listed(found: Sequence[Difference], limit: int, show_values: bool) -> RenderableType:
     """The first of them, by store."""
-    found = report.differences
     table = Table(box=None, pad_edge=False, header_style="dim")
     headings = ["customer", "store", "table", "row", "field"] + (["expected", "found"] if show_values else ["what"])
     for heading in headings:

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from services.projections.migrating import store_of
 from services.proof.progress import Progress
 from services.runtime.batches import TP
-from services.runtime.log_reader import LogReader
+from services.runtime.kafka import KafkaConnection
+from services.runtime.log_reader import ends_now
 from services.runtime.settings import Settings
 from services.runtime.store_snapshot import StoreSnapshot, open_snapshot
 from services.runtime.warehouse import Warehouse
@@ -59,13 +60,15 @@ async def on_kafka(settings: Settings, stage: str, store: StoreSnapshot, within:
     await caught_up(lambda: unpublished(settings, stage, last_id), f"{stage} to publish", within, progress)
 
 
-async def taken(settings: Settings, stage: str, log: LogReader, topics: list[str], within: float, progress: Progress) -> None:
+async def taken(settings: Settings, stage: str, kafka: KafkaConnection, topics: list[str], within: float, progress: Progress) -> None:
     """Until the stage has taken what is on these topics now."""
-    ends = await log.ends(topics)
+    ends = await ends_now(kafka, topics)
     await caught_up(lambda: untaken(settings, stage, ends), f"{stage} to take what was published", within, progress)
 
 
-async def projected(warehouse: Warehouse, database: str, log: LogReader, topics: list[str], within: float, progress: Progress) -> None:
+async def projected(
+    warehouse: Warehouse, database: str, kafka: KafkaConnection, topics: list[str], within: float, progress: Progress
+) -> None:
     """Until ClickHouse has what is on these topics now."""
-    ends = await log.ends(topics)
+    ends = await ends_now(kafka, topics)
     await caught_up(lambda: unprojected(warehouse, database, ends), "projections to write it to ClickHouse", within, progress)

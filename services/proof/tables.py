@@ -28,11 +28,14 @@ VIEWS = (
     View("surveys", ("event_id",)),
     View("conversations", ("conversation",)),
     View("customers", ("customer_id",), frozenset({"sequence", "as_of"})),
-    View("loyalty_accounts", ("account_id",), frozenset({"sequence"})),
-    View("loyalty_ledger", ("entry_id",)),
-    View("customer_changes", ("changed_id", "sequence")),
-    View("loyalty_changes", ("account_id", "sequence")),
+    View("loyalty_accounts", ("account_id",), frozenset({"sequence", "customer_id"}), "account_id"),
+    View("loyalty_ledger", ("entry_id",), frozenset({"customer_id"}), "account_id"),
+    View("customer_changes", ("changed_id", "sequence"), frozenset({"customer_id"}), "changed_id"),
+    View("loyalty_changes", ("account_id", "sequence"), frozenset({"customer_id"}), "account_id"),
     View("quarantine", ("quarantine_id",), frozenset({"received_at", "quarantined_at"}), NOBODY, "stage = 'profile'"),
 )
 """Of the ledger and of changes each posted row is compared with what the stage says it published, times and numbers included; what the
-ledger adds up to was compared with the fold before."""
+ledger adds up to was compared with the fold before.
+
+What live history shows of a customer that the fold never took for one is found by the id it had then: ``customer_id`` of these views follows
+from identifiers that moved, which are compared themselves."""

@@ -74,9 +74,7 @@ async def verify(settings: Settings, asked: Asked, clock: Clock, progress: Progr
     began = time.monotonic()
     with ExitStack() as kept:
         folder = Path(kept.enter_context(tempfile.TemporaryDirectory(prefix="rapport-verify-")))
-        async with LogReader(kafka_connection(settings.kafka)) as log:
-            verification = _Verification(settings, asked, clock, progress, log, folder, kept)
-            report = await verification.run()
+        report = await _Verification(settings, asked, clock, progress, folder, kept).run()
     report.seconds = time.monotonic() - began
     return report
 
@@ -84,11 +82,9 @@ async def verify(settings: Settings, asked: Asked, clock: Clock, progress: Progr
 class _Verification:
     """One run. What is opened here is closed by ``kept``."""
 
-    def __init__(
-        self, settings: Settings, asked: Asked, clock: Clock, progress: Progress, log: LogReader, folder: Path, kept: ExitStack
-    ) -> None:
+    def __init__(self, settings: Settings, asked: Asked, clock: Clock, progress: Progress, folder: Path, kept: ExitStack) -> None:
         self._settings, self._asked, self._clock, self._progress = settings, asked, clock, progress
-        self._log, self._folder, self._kept = log, folder, kept
+        self._kafka, self._folder, self._kept = kafka_connection(settings.kafka), folder, kept
         self._report, self._scope = Report(), Scope()
 
     async def run(self) -> Report:
@@ -132,7 +128,7 @@ class _Verification:
         """The loyalty store with all that the profile stage said by then, at a moment at which time owes nothing to it if possible."""
         patience, progress = self._asked.patience, self._progress
         await live.on_kafka(self._settings, "profile", profile, patience, progress)
-        await live.taken(self._settings, "loyalty", self._log, [topics.PROFILE_CHANGES.name], patience, progress)
+        await live.taken(self._settings, "loyalty", self._kafka, [topics.PROFILE_CHANGES.name], patience, progress)
         for _ in range(SETTLING_LOOKS):
             store = open_snapshot(self._settings, "loyalty")
             now_ms = self._clock.now_ms()
@@ -149,17 +145,24 @@ class _Verification:
         ends = _positions(profile)
         keys: set[str] = set()
         if self._asked.since is not None:
-            starts = dict.fromkeys(ends, 0) | ends | await self._log.at(ends, int(self._asked.since.timestamp() * 1000))
-            selection = Selection(self._settings, ())
-            async for fetched in self._log.read(starts, ends):
-                for records in fetched.values():
-                    keys |= selection.keys_of(records)
+            keys = await self._named_since(self._asked.since, ends)
             keys = whole_sets(profile.rows("linked_sets"), keys)
         if self._asked.sample is not None:
             sets = ((id, value) for id, value in profile.rows("linked_sets"))
             drawn = sample(sets, self._asked.sample, self._asked.seed)
             keys = drawn if self._asked.since is None else keys & drawn
         return Selection(self._settings, keys)
+
+    async def _named_since(self, since: datetime, ends: dict[TP, int]) -> set[str]:
+        """Every identifier that the log names from that moment on."""
+        keys: set[str] = set()
+        selection = Selection(self._settings, ())
+        async with LogReader(self._kafka) as log:
+            starts = ends | await log.at(ends, int(since.timestamp() * 1000))
+            async for fetched in log.read(starts, ends):
+                for records in fetched.values():
+                    keys |= selection.keys_of(records)
+        return keys
 
     async def _folded(self, profile: StoreSnapshot, selection: Selection | None, now_ms: int, loyalty_ms: int) -> Refold:
         """The log up to where the profile store is, folded."""
@@ -182,13 +185,14 @@ class _Verification:
     async def _fold_log(self, refold: Refold, ends: dict[TP, int], selection: Selection | None) -> None:
         done, total = 0, sum(ends.values())
         self._report.touchpoints = 0
-        async for fetched in self._log.read({}, ends):
-            every = [record for records in fetched.values() for record in records]
-            records = every if selection is None else selection.wanted(every)
-            refold.take(records)
-            done += len(every)
-            self._report.touchpoints += len(records)
-            self._progress("folding the log", done, total)
+        async with LogReader(self._kafka) as log:
+            async for fetched in log.read({}, ends):
+                every = [record for records in fetched.values() for record in records]
+                records = every if selection is None else selection.wanted(every)
+                refold.take(records)
+                done += len(every)
+                self._report.touchpoints += len(records)
+                self._progress("folding the log", done, total)
 
     def _set_apart(self, known: int, waiting: set[str]) -> None:
         """Who changed since the profile store was read, or waits for the clock."""
@@ -201,7 +205,7 @@ class _Verification:
         warehouse = Warehouse(self._settings.clickhouse.address, answer_seconds=600.0)
         self._kept.callback(warehouse.close)
         await live.on_kafka(self._settings, "loyalty", loyalty, patience, progress)
-        await live.projected(warehouse, database, self._log, list(TOPICS), patience, progress)
+        await live.projected(warehouse, database, self._kafka, list(TOPICS), patience, progress)
         expected = ExpectedTables(warehouse, f"{database}_verify")
         self._kept.callback(expected.drop)
         programme, times = programme_file.load(self._settings.loyalty.programme), snapshot_times(warehouse, database)

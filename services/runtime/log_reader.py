@@ -66,3 +66,9 @@ class LogReader:
                 yield kept
             for tp in [tp for tp, end in open_.items() if await self._consumer.position(tp) >= end]:
                 del open_[tp]
+
+
+async def ends_now(connection: KafkaConnection, topics: Collection[str]) -> dict[TP, int]:
+    """As ``LogReader.ends``. For whoever has long work to do between two looks: a consumer must not be left alone meanwhile."""
+    async with LogReader(connection) as log:
+        return await log.ends(topics)

@@ -9,8 +9,13 @@ from services.runtime.warehouse import Warehouse
 
 
 @pytest.fixture(scope="session")
-def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
+def clickhouse_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with running_clickhouse(tmp_path_factory.mktemp("clickhouse")) as server:
-        warehouse = Warehouse(f"clickhouse://default@{server.host}:{server.tcp_port}")
-        yield warehouse
-        warehouse.close()
+        yield f"clickhouse://default@{server.host}:{server.tcp_port}"
+
+
+@pytest.fixture(scope="session")
+def warehouse(clickhouse_address: str) -> Iterator[Warehouse]:
+    warehouse = Warehouse(clickhouse_address)
+    yield warehouse
+    warehouse.close()
