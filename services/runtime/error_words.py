@@ -31,7 +31,9 @@ def in_words(error: BaseException) -> str:
     if isinstance(error, QUOTING) or str(getattr(error, "sqlstate", "")).startswith(INVALID_DATA):
         return f"{kind} at {_place(error)}"
     message = str(error).strip().split("\n", 1)[0]
-    return f"{kind}: {message}" if message else kind
+    if not message or message.startswith(kind):  # aiokafka's say their kind themselves
+        return message or kind
+    return f"{kind}: {message}"
 
 
 def traceback_in_words(error: BaseException) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 import structlog
+from aiokafka.errors import KafkaConnectionError
 
 from services.runtime.error_words import in_words
 from services.runtime.logging import StormFilter, configure_logging
@@ -98,9 +99,13 @@ def test_what_a_system_says_of_itself_is_logged(output: io.StringIO) -> None:
     configure_logging("info", json=True, stream=output)
     logging.getLogger("services").warning("waiting: %s", ConnectionRefusedError(111, "Connection refused"))
     logging.getLogger("services").warning("waiting: %r", LookupError("the event store has a hole after id 7"))
-    first, second = [json.loads(line)["event"] for line in output.getvalue().splitlines()]
+    logging.getLogger("services").warning("waiting: %s", KafkaConnectionError("closed"))
+    logging.getLogger("services").warning("waiting: %s", TimeoutError())
+    first, second, third, fourth = [json.loads(line)["event"] for line in output.getvalue().splitlines()]
     assert first == "waiting: ConnectionRefusedError: [Errno 111] Connection refused"
     assert second == "waiting: LookupError: the event store has a hole after id 7"
+    assert third == "waiting: KafkaConnectionError: closed"
+    assert fourth == "waiting: TimeoutError"
 
 
 def test_an_error_that_quotes_is_placed_by_file_and_line() -> None:
