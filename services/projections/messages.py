@@ -382,6 +382,17 @@ class Quarantined(Struct, gc=False):
     occurred_at: str | None = None
 
 
+class QuarantineDecision(Struct, gc=False):
+    decision_id: str
+    quarantine_id: str
+    decision: str
+    decided_by: str
+    decided_at: Moment
+    why: str = ""
+    fix: list[str] = []
+    event_id: str | None = None
+
+
 _PAYLOADS: dict[str, Any] = {
     "call": Talk,
     "email": Talk,

@@ -20,6 +20,7 @@ from services.projections.tables import (
     purchase_lines,
     purchases,
     quarantine,
+    quarantine_decisions,
     refunds,
     surveys,
     touchpoints,
@@ -89,6 +90,7 @@ _SNAPSHOTS: Mapping[str, Route] = {
     topics.LOYALTY_ACCOUNTS.name: _route(messages.Account, Feed(loyalty_accounts.TABLE, loyalty_accounts.to_rows)),
     topics.QUARANTINE.name: _route(messages.Quarantined, Feed(quarantine.TABLE, quarantine.to_rows)),
 }
+_QUARANTINE_DECIDED = _route(messages.QuarantineDecision, Feed(quarantine_decisions.TABLE, quarantine_decisions.to_rows))
 TOPICS = (*_EVENTS, *_SNAPSHOTS)
 """What projections read."""
 COMPACTED = frozenset({topics.PROFILES.name, topics.LOYALTY_ACCOUNTS.name})
@@ -108,6 +110,7 @@ TABLES = (
     loyalty_changes.TABLE,
     loyalty_accounts.TABLE,
     quarantine.TABLE,
+    quarantine_decisions.TABLE,
 )
 """Every table that is filled, in the order in which a batch is written."""
 
@@ -126,9 +129,11 @@ def rows_of(topic: str, offset: int, headers: Headers, value: bytes | None) -> F
 
 
 def _route_of(topic: str, offset: int, headers: Mapping[str, bytes]) -> tuple[Route, int]:
+    kind, id = headers.get("type", b""), headers.get("id", b"")
+    if topic == topics.QUARANTINE.name and kind == b"quarantine_decided":
+        return _QUARANTINE_DECIDED, offset
     if topic in _SNAPSHOTS:
         return _SNAPSHOTS[topic], offset
-    kind, id = headers.get("type", b""), headers.get("id", b"")
     route = _EVENTS[topic].get(kind)
     if route is None:
         raise Unreadable("unknown_message_type", f"the header `type` is {kind[:100]!r}: written by a newer Rapport, or by somebody else")

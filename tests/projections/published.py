@@ -180,6 +180,21 @@ class Story:
         )
         return Said(topics.QUARANTINE.name, quarantine_id.encode(), _json(message), (), offset=next(self._offsets))
 
+    def decided(self, quarantine_id: str, decision: Any, decision_id: str = "d", **fields: Any) -> Said:
+        """What a person decided about it."""
+        message = quarantine.QuarantineDecision(
+            **{
+                "quarantine_id": quarantine_id,
+                "decision_id": decision_id,
+                "decision": decision,
+                "decided_by": "ada",
+                "decided_at": AT,
+                **fields,
+            }
+        )
+        headers = (("type", b"quarantine_decided"),)
+        return Said(topics.QUARANTINE.name, quarantine_id.encode(), _json(message), headers, offset=next(self._offsets))
+
     def _head(self, customer: str, cause: str, stage: str = "profile") -> dict[str, Any]:
         sequence = self._sequences[stage, customer] = self._sequences.get((stage, customer), 0) + 1
         return {"customer_id": customer, "sequence": sequence, "recorded_at": AT, "cause": cause}

@@ -83,4 +83,6 @@ def published() -> list[Said]:
         story.account(ADA_MAIL, merged_into=ADA),
         story.quarantined("ingest:1"),
         story.quarantined("ingest:2", "unknown_type"),
+        story.decided("ingest:2", "discarded", "d1"),
+        story.decided("ingest:2", "redriven", "d2", decided_at=at(9), fix=["remove $.x"], event_id="p9"),
     ]  # fmt: skip

@@ -110,7 +110,7 @@ def _deliveries(seed: int, repeats: float) -> list[list[Said]]:
     return batches
 
 
-@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 10**6), repeats=st.sampled_from([0.0, 0.5, 1.0]))
 def test_any_order_any_batching_and_any_repetition_gives_the_same(
     analyst: Analyst, once: dict[str, Any], seed: int, repeats: float

@@ -22,12 +22,14 @@ OF_TYPE = {
     "profile": topics.PROFILES.name,
     "account": topics.LOYALTY_ACCOUNTS.name,
     "quarantined": topics.QUARANTINE.name,
+    "quarantine_decided": topics.QUARANTINE.name,
 }
 MODELS: dict[str, type[BaseModel]] = {
     **{model.__name__: model for model in vars(profile_events).values() if inspect.isclass(model) and issubclass(model, BaseModel)},
     **{model.__name__: model for model in vars(loyalty_events).values() if inspect.isclass(model) and issubclass(model, BaseModel)},
     **{model.__name__: model for model in vars(touchpoints).values() if inspect.isclass(model) and issubclass(model, BaseModel)},
     "Quarantined": quarantine.Quarantined,
+    "QuarantineDecision": quarantine.QuarantineDecision,
     "Held": profile_events.HeldIdentifier,
     "Touchpoint": profile_events.AppliedTouchpoint,
     "CaseStep": touchpoints.Case,
@@ -42,7 +44,7 @@ TALKS = ("Call", "Email", "Chat", "Message", "Social")
 
 def example(examples: Path, name: str) -> Said:
     value = (examples / f"{name}.json").read_bytes()
-    headers = (("id", b"7"), ("type", name.partition(".")[2].encode()), ("sequence", b"3"))
+    headers = (("id", b"7"), ("type", name.rpartition(".")[2].encode()), ("sequence", b"3"))
     return Said(OF_TYPE[name], b"k", value, headers)
 
 
