@@ -9,6 +9,8 @@ HEADERS = {
     "id": "the publishing stage's notification id: 1, 2, 3… over all it publishes. A crash may repeat messages: drop ids seen before.",
     "type": "the message's type, such as `touchpoint_applied`",
     "sequence": "the customer's or account's sequence: 1, 2, 3… without a hole",
+    "quarantine_id": "of a redriven touchpoint: what it was in quarantine",
+    "decision_id": "of a redriven touchpoint: the decision that redrove it, on the topic `quarantine`",
     "traceparent": "W3C trace context of the request that brought it",
 }
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from schemas.loyalty_events import LOYALTY_EVENTS, Account
 from schemas.profile_events import PROFILE_EVENTS, Profile
-from schemas.quarantine import Quarantined
+from schemas.quarantine import Quarantined, QuarantineDecision
 from schemas.topics import LOYALTY_ACCOUNTS, LOYALTY_CHANGES, PROFILE_CHANGES, PROFILES, QUARANTINE, TOUCHPOINTS, Topic
 from schemas.touchpoints import PAYLOADS
 
@@ -52,6 +52,7 @@ def published() -> list[Entry]:
         *(Entry(f"loyalty.{kind}", kind, LOYALTY_CHANGES, model, kind) for kind, model in LOYALTY_EVENTS.items()),
         Entry("account", "account", LOYALTY_ACCOUNTS, Account, "account"),
         Entry("quarantined", "quarantined", QUARANTINE, Quarantined, "quarantined"),
+        Entry("quarantine_decided", "quarantine_decided", QUARANTINE, QuarantineDecision, "quarantine_decided"),
     ]
 
 

@@ -2,6 +2,7 @@
 
 import base64
 import json
+from typing import Literal
 
 from pydantic import Field
 
@@ -39,6 +40,22 @@ class Quarantined(Published):
     quarantined_at: Moment
     original: str = Field(description="the bytes as they came: UTF-8 text, or base64 where they are not UTF-8")
     encoding: str = Field("utf8", description="utf8 or base64")
+
+
+class QuarantineDecision(Published):
+    """What a person decided about a message in quarantine, on the same topic: the header ``type`` is ``quarantine_decided``. A message
+    that was redriven is in ``touchpoints`` before its decision is here. Of several decisions the latest ``decided_at`` counts."""
+
+    decision_id: str = Field(description="of this decision: a repeat has the same")
+    quarantine_id: str
+    decision: Literal["redriven", "discarded"]
+    decided_by: str = Field(min_length=1, max_length=200, description="who")
+    decided_at: Moment
+    why: str = Field("", max_length=2_000, description="in the person's words")
+    fix: list[str] = Field(
+        [], max_length=100, description="the rules that were applied to the original, in order, such as `remove $.payload.x`"
+    )
+    event_id: str | None = Field(None, description="of what was redriven")
 
 
 def kept(raw: bytes, detail: str) -> tuple[str, str, str]:

@@ -6,7 +6,7 @@ from pydantic import BaseModel
 
 from schemas.loyalty_events import LOYALTY_EVENTS, Account
 from schemas.profile_events import PROFILE_EVENTS, Profile
-from schemas.quarantine import MAX_MESSAGE_BYTES, Quarantined
+from schemas.quarantine import MAX_MESSAGE_BYTES, Quarantined, QuarantineDecision
 from schemas.touchpoints import Envelope
 
 
@@ -33,7 +33,7 @@ TOUCHPOINTS = Topic(
     "everything channels told us: the truth, kept for ever",
     "highest-priority identifier",
     (Envelope,),
-    headers=("traceparent",),
+    headers=("traceparent", "quarantine_id", "decision_id"),
 )
 PROFILE_CHANGES = Topic("profile-events", "each change of each customer, in order", "customer_id", tuple(PROFILE_EVENTS.values()))
 PROFILES = Topic(
@@ -53,6 +53,12 @@ LOYALTY_ACCOUNTS = Topic(
     compacted=True,
     headers=("id", "sequence"),
 )
-QUARANTINE = Topic("quarantine", "what could not be taken in, and why", "quarantine_id", (Quarantined,), partitions=1)
+QUARANTINE = Topic(
+    "quarantine",
+    "what could not be taken in, why, and what was decided about it",
+    "quarantine_id",
+    (Quarantined, QuarantineDecision),
+    partitions=1,
+)
 
 TOPICS = (TOUCHPOINTS, PROFILE_CHANGES, PROFILES, LOYALTY_CHANGES, LOYALTY_ACCOUNTS, QUARANTINE)

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 
 NOBODY = "''"
+DECISION = ("state", "decisions", "decided_by", "decided_at", "why", "fix", "redriven_event_id")
+"""What people decided: no log of touchpoints tells."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +34,10 @@ VIEWS = (
     View("loyalty_ledger", ("entry_id",), frozenset({"customer_id"}), "account_id"),
     View("customer_changes", ("changed_id", "sequence"), frozenset({"customer_id"}), "changed_id"),
     View("loyalty_changes", ("account_id", "sequence"), frozenset({"customer_id"}), "account_id"),
-    View("quarantine", ("quarantine_id",), frozenset({"received_at", "quarantined_at"}), NOBODY, "stage = 'profile'"),
+    View("quarantine", ("quarantine_id",), frozenset({"received_at", "quarantined_at", *DECISION}), NOBODY, "stage = 'profile'"),
 )
 """Of the ledger and of changes each posted row is compared with what the stage says it published, times and numbers included; what the
 ledger adds up to was compared with the fold before.
 
-What live history shows of a customer that the fold never took for one is found by the id it had then: ``customer_id`` of these views follows
-from identifiers that moved, which are compared themselves."""
+What live history shows of a customer that the fold never took for one goes by the id it had then: ``customer_id`` of these views
+follows from identifiers that moved, which are compared themselves."""
