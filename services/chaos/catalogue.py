@@ -1,7 +1,7 @@
 """All scenarios, in the order in which they are played."""
 
 from services.chaos.play import Scenario
-from services.chaos.scenarios import clickhouse, crashes, input, kafka, workers
+from services.chaos.scenarios import clickhouse, crashes, input, kafka, state, workers
 
 SCENARIOS: tuple[Scenario, ...] = (
     *crashes.SCENARIOS,
@@ -9,4 +9,5 @@ SCENARIOS: tuple[Scenario, ...] = (
     *kafka.SCENARIOS,
     *clickhouse.SCENARIOS,
     *input.SCENARIOS,
+    *state.SCENARIOS,
 )

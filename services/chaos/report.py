@@ -5,9 +5,8 @@ from collections.abc import Iterable, Sequence
 from services.chaos.play import Result
 
 NOT_YET = {
-    15: "only bad input: the consumer does not stop by itself yet",
     16: "re-driving quarantined events: waits for `rapport quarantine redrive`",
-    17: "local state deleted, truncated or with a flipped bit: waits for `rapport rebuild`",
+    17: "a stage's own store deleted, truncated or with a flipped bit: neither detected at its start nor rebuilt by itself yet",
     21: "concurrent redemptions: waits for the redeem command",
     22: "a rolling upgrade: there is one version of every schema",
 }
@@ -73,5 +72,5 @@ def _details(results: Sequence[Result]) -> Iterable[str]:
 
 def _missing(results: Sequence[Result]) -> Iterable[str]:
     yield "## Faults that no scenario injects yet\n"
-    yield from (f"- {number}: {why}" for number, why in NOT_YET.items() if number not in {one.fault for one in results})
+    yield from (f"- {number}: {why}" for number, why in NOT_YET.items() if number == 17 or number not in {one.fault for one in results})
     yield ""

@@ -1,6 +1,8 @@
 """Plays scenarios one after another on one stack, and says what came of them."""
 
 import contextlib
+import signal
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +46,7 @@ def run_all(
     scenarios: Sequence[Scenario], events: int, seed: int, full: bool, tell: Callable[[Result], None], report_to: Path | None
 ) -> list[Result]:
     """``events`` are shared out evenly. After a failure the next scenario gets a stack of its own; the report is written after each."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # or the stack's processes would stay
     results: list[Result] = []
     each = max(LEAST_EVENTS, events // max(1, len(scenarios)))
     waiting = list(scenarios)

@@ -75,6 +75,9 @@ class StageSettings(Section):
     linger_ms: int = Field(50, ge=0, le=10_000, description="wait this long for more records before a transaction")
     snapshot_seconds: float = Field(1.0, ge=0, le=3600, description="a customer's snapshot is published at most this often")
     cache: int = Field(200_000, ge=100, description="customers (or accounts) kept in memory")
+    max_quarantine_share: float = Field(
+        1.0, gt=0, le=1, description="a stage that would quarantine a larger share of its latest 1,000 messages stops; 1: never"
+    )
     metrics_host: str = Field("127.0.0.1", description="address on which /metrics and /healthz are shown; they ask for no password")
     metrics_port: int = Field(0, ge=0, le=65535, description="of /metrics and /healthz; 0: the stage's own default")
 

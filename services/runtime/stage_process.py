@@ -39,6 +39,7 @@ async def run_stage(settings: Settings, process: StageProcess, make: Callable[[E
         connection,
         deduplicate_by_id=process.deduplicate_by_id,
         snapshot_seconds=settings.stage.snapshot_seconds,
+        max_quarantine_share=settings.stage.max_quarantine_share,
     ) as worker:
         app = build(
             connection,

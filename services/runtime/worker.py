@@ -23,6 +23,7 @@ from services.runtime.failpoints import failpoint
 from services.runtime.kafka import KafkaConnection
 from services.runtime.outbox import Outbox
 from services.runtime.publisher import Publisher
+from services.runtime.quarantine_limit import QuarantineLimit
 from services.runtime.seen_messages import SeenMessages, mark
 from services.runtime.stage import Message, Record, Stage
 
@@ -53,6 +54,7 @@ class Worker:
         snapshot_seconds: float = 1.0,
         tick_seconds: float = 1.0,
         max_backlog: int = 16_000,
+        max_quarantine_share: float = 1.0,
         clock: Clock | None = None,
         **producer: Any,
     ) -> None:
@@ -60,6 +62,7 @@ class Worker:
         self._outbox = Outbox(connection, store, stage.route, stage.name, **producer)
         self._publisher = Publisher(self._outbox, store, stage, snapshot_seconds, max_backlog)
         self._seen = SeenMessages(store) if deduplicate_by_id else None
+        self._limit = QuarantineLimit(max_quarantine_share)
         self._tick_seconds = tick_seconds
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="commit")
         self._committing: asyncio.Task[None] | None = None
@@ -101,6 +104,7 @@ class Worker:
             await self._publisher.behind()
             try:
                 transaction, seen = self._decided(batches)
+                counted = self._limit.check(transaction.outcomes)
                 await self._settled()
                 first = self._write(transaction)
             except CommitLost:
@@ -113,6 +117,7 @@ class Worker:
                 self._fresh = False
                 raise
             else:
+                self._limit.remember(counted)
                 if self._seen:
                     self._seen.remember(seen)
                 self._committing = asyncio.create_task(self._commit(transaction, first, began))

@@ -9,6 +9,7 @@ from services.chaos.traffic import POISON, Mix, Request
 from services.runtime.kafka import KafkaConnection, new_producer
 
 MOVES_ON_WITHIN = 1.0
+SHARE = "RAPPORT_STAGE_MAX_QUARANTINE_SHARE"
 
 
 def repeats(it: Play) -> None:
@@ -53,6 +54,28 @@ def poison_in_the_log(it: Play) -> None:
     it.answered()
 
 
+def only_bad_input(it: Play) -> None:
+    """The consumer stops at the configured share, says so, and has moved nothing; told to go on, it goes on."""
+    it.send(it.requests)
+    it.answered()
+    it.quiet()
+    it.stack.reconfigure("profile", {SHARE: "0.5"})
+    it.stack.kill("profile")
+    it.until(lambda: it.stack.answers("profile"), "profile to start")
+    said = it.stack.log_of("profile").stat().st_size
+    asyncio.run(_produce(it.stack.bootstrap, [b"{}"] * 1_500))
+    it.harm("bad input and nothing else", 1_500 * TOUCHPOINTS.partitions)
+
+    def says_so() -> bool | str:
+        return b"OnlyBadInput" in it.stack.log_of("profile").read_bytes()[said:] or "nothing said"
+
+    it.until(says_so, "profile to stop and say so")
+    ((refused,),) = client_of(it.stack).execute("SELECT countIf(stage = 'profile') FROM rapport.quarantine WHERE original = '{}'")
+    it.must(refused < 2_000, f"{refused} messages were put in quarantine all the same")
+    it.stack.reconfigure("profile", {SHARE: "1"})
+    it.stack.kill("profile")
+
+
 async def _produce(bootstrap: str, values: list[bytes | None]) -> None:
     """Each into every partition."""
     producer = new_producer(KafkaConnection(bootstrap))
@@ -71,5 +94,6 @@ SCENARIOS = (
     Scenario("conflicts", 13, "event ids used again with other content", as_they_come, Mix(conflicts=0.2, again=0.3), short=True),
     Scenario("poison", 14, "poison over HTTP", as_they_come, Mix(poison=0.3)),
     Scenario("poison-in-the-log", 14, "poison written to the topic itself", poison_in_the_log, short=True),
+    Scenario("only-bad-input", 15, "nothing but bad input", only_bad_input),
     Scenario("disorder", 19, "out of order, days late, clocks ahead by hours", as_they_come, Mix(late=0.6, early=0.1)),
 )

@@ -1,0 +1,53 @@
+"""What is kept goes missing, or has no room."""
+
+import resource
+import shutil
+
+from services.chaos.play import Play, Scenario
+from services.chaos.quiet import client_of
+
+ROOM_BYTES = 200_000
+
+
+def warehouse_lost(it: Play) -> None:
+    """ClickHouse's whole directory is deleted: projections make its tables again and read everything from offset 0."""
+    it.send(it.requests)
+    it.answered()
+    it.quiet()
+    it.stack.kill_backend("clickhouse")
+    shutil.rmtree(it.stack.folder / "clickhouse")
+    it.harm("ClickHouse's directory deleted")
+    it.stack.start_clickhouse()
+    it.stack.kill("projections")  # at its start it makes what tables are missing
+    took = it.quiet(within=120)
+    ((rows,),) = client_of(it.stack).execute("SELECT count() FROM rapport.touchpoints")
+    it.notes["all projections again from the log"] = f"{rows:,} touchpoints in {took:.1f} s"
+
+
+def disk_full(it: Play) -> None:
+    """Files of a stage must not grow any more (RLIMIT_FSIZE on the running process, as a full disk); then there is room again."""
+    first, second = it.parts(2)
+    it.send(first)
+    it.answered()
+    for slot in ("profile", "loyalty"):
+        files = it.stack.folder.glob(f"{slot}.sqlite*")
+        full = max(file.stat().st_size for file in files) + ROOM_BYTES
+        resource.prlimit(it.stack.services[slot].process.pid, resource.RLIMIT_FSIZE, (full, resource.RLIM_INFINITY))
+        it.harm(f"no room for {slot}'s store")
+    said = {slot: it.stack.log_of(slot).stat().st_size for slot in ("profile", "loyalty")}
+    it.send(second)
+    it.answered()
+
+    def refused() -> bool | str:
+        return any(b"again in" in it.stack.log_of(slot).read_bytes()[size:] for slot, size in said.items()) or "nothing said"
+
+    it.until(refused, "a write to be refused and said so")
+    for slot in ("profile", "loyalty"):
+        resource.prlimit(it.stack.services[slot].process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
+    it.harm("room again")
+
+
+SCENARIOS = (
+    Scenario("warehouse-lost", 17, "ClickHouse's directory is deleted", warehouse_lost),
+    Scenario("disk-full", 18, "no room for the stores of profile and loyalty", disk_full),
+)
