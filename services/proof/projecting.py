@@ -83,7 +83,7 @@ async def _project_share(settings: Settings, database: str, starts: Offsets, end
     waiting: dict[TP, list[Record]] = {}
     async with LogReader(kafka_connection(settings.kafka)) as log:
         async for fetched in log.read(starts, ends):
-            if os.getppid() != parent and os.getpid() != parent and os.getppid() == 1:
+            if os.getppid() == 1 != parent:
                 return  # whoever started this was killed: its successor goes on from the stored positions
             for tp, records in fetched.items():
                 waiting.setdefault(tp, []).extend(records)

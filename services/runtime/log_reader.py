@@ -1,5 +1,6 @@
 """Reads Kafka from one offset to another, without a group and without leaving a trace: for proofs and for rebuilding."""
 
+import asyncio
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from types import TracebackType
 from typing import Self
@@ -29,7 +30,12 @@ class LogReader:
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        await self._consumer.stop()
+        try:
+            await self._consumer.stop()
+        except asyncio.CancelledError:  # of a task of its own that had not begun; aiokafka lets it through
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
 
     async def ends(self, topics: Collection[str]) -> dict[TP, int]:
         """The offset after the last message of each partition. Raises TopicMissing."""
@@ -56,6 +62,8 @@ class LogReader:
     ) -> AsyncIterator[Mapping[TP, Sequence[Record]]]:
         """Every record with start <= offset < end, each partition's in order; at most so many at a time."""
         open_ = {TopicPartition(*tp): end for tp, end in ends.items() if starts.get(tp, 0) < end}
+        if not open_:
+            return
         self._consumer.assign(list(open_))
         for tp in open_:
             self._consumer.seek(tp, starts.get(TP(*tp), 0))
