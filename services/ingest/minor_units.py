@@ -3,13 +3,7 @@
 from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
 from typing import Any
 
-_DECIMALS = {
-    0: "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF",
-    3: "BHD IQD JOD KWD LYD OMR TND",
-    4: "CLF UYW",
-}
-DECIMALS = {currency: decimals for decimals, currencies in _DECIMALS.items() for currency in currencies.split()}
-"""Of the currencies that do not have two."""
+from schemas.currencies import decimals
 
 
 def to_minor(amount: Any, currency: str) -> int:
@@ -21,6 +15,6 @@ def to_minor(amount: Any, currency: str) -> int:
         raise ValueError(f"{type(amount).__name__} is no amount of money")
     try:
         exact = Decimal(str(amount).strip())
-        return int((exact.scaleb(DECIMALS.get(currency, 2))).quantize(Decimal(1), ROUND_HALF_EVEN))
+        return int((exact.scaleb(decimals(currency))).quantize(Decimal(1), ROUND_HALF_EVEN))
     except (InvalidOperation, OverflowError, ValueError) as error:
         raise ValueError(f"{str(amount)[:40]!r} is no amount of money, or too large") from error

@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeVar
 
 import yaml
 
-from services.loyalty.currencies import minor_units
+from schemas.currencies import minor_units
 from services.loyalty.moments import FOREVER
 from services.loyalty.programme import TIER_PREFIX, Bonus, EarnRule, Exclusions, Level, Multiplier, Programme, Rule, Tiers
 from services.loyalty.yaml_section import Problem, Section, WrongProgramme

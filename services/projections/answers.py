@@ -126,6 +126,7 @@ class Refused:
     event_id: str
     source: str
     quarantined_at: datetime
+    state: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +141,11 @@ class RefusedWhole(Refused):
     received_at: datetime
     original: str
     encoding: str
+    decided_by: str
+    decided_at: datetime | None
+    why: str
+    fix: Sequence[str]
+    redriven_event_id: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,20 @@ from services.runtime.warehouse import Warehouse
 A = TypeVar("A")
 
 
+_QUARANTINE_FILTERS = {
+    **{name: f"{name} = %({name})s" for name in ("reason", "type", "source", "state")},
+    "since": "toUnixTimestamp64Micro(quarantined_at) >= %(since)s",
+    "until": "toUnixTimestamp64Micro(quarantined_at) < %(until)s",
+}
+
+
+def _which(**only: str | int | None) -> tuple[str, dict[str, str | int]]:
+    """The condition, and its parameters. KeyError for what is no filter."""
+    given = {name: value for name, value in only.items() if value is not None}
+    conditions = [_QUARANTINE_FILTERS[name] for name in given]
+    return f"WHERE {' AND '.join(conditions)}" if conditions else "", given
+
+
 class Queries:
     """Questions to the tables of ``database``. As the warehouse, not for two threads at a time; raises what it raises."""
 
@@ -122,16 +136,32 @@ class Queries:
         )
         return Counts(*found[0])
 
-    def quarantine(self, limit: int = 50, reason: str | None = None) -> list[Refused]:
-        """What was refused, the latest first."""
-        which = "WHERE reason = %(reason)s" if reason else ""
+    def quarantine(self, limit: int = 50, reason: str | None = None, **others: str | int | None) -> list[Refused]:
+        """What was refused, the latest first. ``others`` as ``quarantine_ids`` takes them."""
+        which, values = _which(reason=reason, **others)
         source = f"FROM {self._db}.quarantine {which} ORDER BY quarantined_at DESC, quarantine_id LIMIT %(limit)s"
-        return self._all(Refused, source, limit=limit, reason=reason)
+        return self._all(Refused, source, limit=limit, **values)
 
-    def quarantine_by_reason(self) -> list[tuple[str, str, int]]:
+    def quarantine_by_reason(self, **only: str | int | None) -> list[tuple[str, str, int]]:
         """(stage, reason, how many), the most frequent first."""
-        query = f"SELECT stage, reason, count() AS n FROM {self._db}.quarantine GROUP BY stage, reason ORDER BY n DESC, stage, reason"
-        return [(stage, reason, n) for stage, reason, n in self._warehouse.select(query)]
+        which, values = _which(**only)
+        query = (
+            f"SELECT stage, reason, count() AS n FROM {self._db}.quarantine {which} GROUP BY stage, reason ORDER BY n DESC, stage, reason"
+        )
+        return [(stage, reason, n) for stage, reason, n in self._warehouse.select(query, values)]
+
+    def quarantine_ids(self, **only: str | int | None) -> list[str]:
+        """The ids of what was refused with this ``reason``, ``type``, ``source`` or ``state``, ``since`` and ``until`` (microseconds since
+        1970, the latter not included); None: any. The oldest first."""
+        which, values = _which(**only)
+        query = f"SELECT quarantine_id FROM {self._db}.quarantine {which} ORDER BY quarantined_at, quarantine_id"
+        return [id for (id,) in self._warehouse.select(query, values)]
+
+    def quarantined_whole(self, ids: Sequence[str]) -> list[RefusedWhole]:
+        """Those of them that exist, in that order."""
+        found = self._all(RefusedWhole, f"FROM {self._db}.quarantine WHERE quarantine_id IN %(ids)s", ids=tuple(ids)) if ids else []
+        by_id = {one.quarantine_id: one for one in found}
+        return [by_id[id] for id in ids if id in by_id]
 
     def quarantined(self, quarantine_id: str) -> RefusedWhole | None:
         """One refused input, whole."""

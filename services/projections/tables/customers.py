@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from services.projections.currencies import divisor
+from schemas.currencies import minor_units
 from services.projections.messages import Profile, Satisfaction, Spend, Trait, micros, micros_or_none
 from services.projections.table import Row, Table
 
@@ -92,7 +92,7 @@ def to_rows(id: int, profile: Profile) -> list[Row]:
             profile.lifecycle,
             profile.orders,
             currency,
-            divisor(currency),
+            minor_units(currency),
             spend.gross_minor,
             spend.refunded_minor,
             spend.net_minor,

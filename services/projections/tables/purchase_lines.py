@@ -1,6 +1,6 @@
 """What was bought: one row a line of a purchase."""
 
-from services.projections.currencies import divisor
+from schemas.currencies import minor_units
 from services.projections.messages import Purchase, TouchpointApplied, micros
 from services.projections.table import Row, Table
 
@@ -27,7 +27,7 @@ TABLE = Table(
 
 def to_rows(id: int, event: TouchpointApplied, payload: Purchase) -> list[Row]:
     event_id, occurred_at = event.touchpoint.event_id, micros(event.touchpoint.occurred_at)
-    units = divisor(payload.currency)
+    units = minor_units(payload.currency)
     return [
         (
             event_id,

@@ -1,6 +1,6 @@
 """What was bought: one row a purchase."""
 
-from services.projections.currencies import divisor
+from schemas.currencies import minor_units
 from services.projections.messages import Purchase, TouchpointApplied, micros
 from services.projections.table import Row, Table
 
@@ -38,7 +38,7 @@ def to_rows(id: int, event: TouchpointApplied, payload: Purchase) -> list[Row]:
             payload.store or "",
             payload.payment or "",
             payload.currency,
-            divisor(payload.currency),
+            minor_units(payload.currency),
             payload.total_minor,
             payload.tax_minor,
             payload.shipping_minor,

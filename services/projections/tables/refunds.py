@@ -1,6 +1,6 @@
 """What was given back: one row a refund."""
 
-from services.projections.currencies import divisor
+from schemas.currencies import minor_units
 from services.projections.messages import Refund, TouchpointApplied, micros
 from services.projections.table import Row, Table
 
@@ -37,7 +37,7 @@ def to_rows(id: int, event: TouchpointApplied, payload: Refund) -> list[Row]:
             event.touchpoint.source,
             payload.reason or "",
             payload.currency,
-            divisor(payload.currency),
+            minor_units(payload.currency),
             amount,
             event.anchor,
             event.customer_id,
