@@ -22,7 +22,8 @@ def headline(found: Figures) -> str:
 def show(console: Console, found: Figures, tables: list[Table]) -> None:
     console.print(Panel(Text(headline(found), "bold green"), title="ClickHouse answers", expand=False))
     for table in tables:
-        shown = RichTable(title=table.title, title_justify="left", box=None, pad_edge=False, header_style="dim", title_style="bold")
+        console.print(Text(table.title, "bold"))
+        shown = RichTable(box=None, pad_edge=False, header_style="dim")
         for name in table.columns:
             shown.add_column(name.replace("_", " "), justify="left" if name in ("channel", "kind", "tier", "reason") else "right")
         for row in table.rows:
