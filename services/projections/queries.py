@@ -136,9 +136,9 @@ class Queries:
         )
         return Counts(*found[0])
 
-    def quarantine(self, limit: int = 50, reason: str | None = None, **others: str | int | None) -> list[Refused]:
-        """What was refused, the latest first. ``others`` as ``quarantine_ids`` takes them."""
-        which, values = _which(reason=reason, **others)
+    def quarantine(self, limit: int = 50, **only: str | int | None) -> list[Refused]:
+        """What was refused, the latest first. ``only`` as ``quarantine_ids`` takes it."""
+        which, values = _which(**only)
         source = f"FROM {self._db}.quarantine {which} ORDER BY quarantined_at DESC, quarantine_id LIMIT %(limit)s"
         return self._all(Refused, source, limit=limit, **values)
 

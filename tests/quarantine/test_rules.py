@@ -1,0 +1,143 @@
+"""A fix: small declared rules, applied to an original in order."""
+
+import json
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.quarantine.paths import WrongRule
+from services.quarantine.rules import DoesNotFit, fixed, rule_of, rules_of
+
+ORIGINAL = {"type": "purchase", "payload": {"total": "12", "lines": [{"q": "1"}, {"q": "2", "old": 1}], "a.b": 1}}
+
+
+def after(*rules: str, original: Any = None) -> Any:
+    raw = json.dumps(ORIGINAL if original is None else original).encode()
+    return json.loads(fixed(raw, rules_of(rules), "ingest:7"))
+
+
+def cast(value: Any, kind: str) -> Any:
+    return after(f"cast $.x {kind}", original={"x": value})["x"]
+
+
+def test_rules_are_applied_in_order() -> None:
+    found = after('replace $.payload.currency "EUR"', "remove $.payload.lines[1].old", "cast $.payload.lines[*].q int", "new_id")
+
+    assert found["payload"] == {"total": "12", "lines": [{"q": 1}, {"q": 2}], "a.b": 1, "currency": "EUR"}
+    assert found["event_id"] == "redriven:ingest:7"
+
+
+def test_a_name_with_a_dot_an_element_and_the_whole_can_be_named() -> None:
+    assert after('remove $.payload["a.b"]')["payload"].keys() == {"total", "lines"}
+    assert after("remove $.payload.lines[*]")["payload"]["lines"] == []
+    assert after("remove $.payload.lines[0]")["payload"]["lines"] == [{"q": "2", "old": 1}]
+    assert after('replace $ {"a": 1}', "replace $.b 2") == {"a": 1, "b": 2}
+
+
+def test_what_is_not_json_can_only_be_replaced_whole() -> None:
+    assert fixed(b"{oops", rules_of(['replace $ {"a": 1}']), "q") == b'{"a":1}'
+    with pytest.raises(DoesNotFit, match="not JSON"):
+        fixed(b"{oops", rules_of(["remove $.a"]), "q")
+
+
+def test_without_rules_the_bytes_stay_as_they_came() -> None:
+    assert fixed(b'{"a" :  1.10}', [], "q") == b'{"a" :  1.10}'
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "expected"),
+    [
+        (" 12 ", "int", 12),
+        ("-7.00", "int", -7),
+        (3.0, "int", 3),
+        ("1.5", "number", 1.5),
+        ("10", "number", 10),
+        (7, "text", "7"),
+        (True, "text", "true"),
+        ("False", "boolean", False),
+        (1, "boolean", True),
+        (1_741_168_800, "time", "2025-03-05T10:00:00.000000Z"),
+        (1_741_168_800_000, "time", "2025-03-05T10:00:00.000000Z"),
+        ("2025-03-05 10:00:00", "time", "2025-03-05T10:00:00.000000Z"),
+        ("2025-03-05T11:00:00+01:00", "time", "2025-03-05T10:00:00.000000Z"),
+    ],
+)
+def test_a_cast_says_the_same_in_the_type_that_is_asked_for(value: Any, kind: str, expected: Any) -> None:
+    found = cast(value, kind)
+
+    assert found == expected
+    assert type(found) is type(expected)
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [("12.5", "int"), (1.5, "int"), ("", "int"), ("much", "number"), ({}, "text"), ("maybe", "boolean"), ("soon", "time"), (True, "time"),
+     (None, "time"), (10**30, "time"), ([], "boolean")],
+)  # fmt: skip
+def test_a_cast_that_would_guess_is_refused(value: Any, kind: str) -> None:
+    with pytest.raises(DoesNotFit, match="cannot be cast"):
+        cast(value, kind)
+
+
+def test_a_value_without_a_place_is_refused_and_what_is_not_there_needs_no_cast_and_no_removal() -> None:
+    with pytest.raises(DoesNotFit, match="no place"):
+        after("replace $.context.page 1")
+    assert after("cast $.payload.tax int", "remove $.nothing.here") == ORIGINAL
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "drop $.a", "remove", "remove a", "remove $", "remove $.a 1", "cast $.a", "cast $.a money", "replace $.a", "replace $.a EUR",
+     "replace $.a NaN", "remove $..a", "new_id $.a", "cast $ int", 'replace $.a "\\ud800"'],
+)  # fmt: skip
+def test_a_rule_that_is_spelled_wrong_is_told_before_anything_happens(text: str) -> None:
+    with pytest.raises(WrongRule):
+        rule_of(text)
+
+
+_json = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["a", "b", "event_id", "x.y"]), inner, max_size=3),
+    max_leaves=12,
+)
+_path = st.lists(st.sampled_from([".a", ".b", ".event_id", "[0]", "[1]", "[*]", '["x.y"]']), min_size=1, max_size=3).map(
+    lambda steps: "$" + "".join(steps)
+)
+_kind = st.sampled_from(["int", "number", "text", "boolean", "time"])
+_rule = st.one_of(
+    st.tuples(_path, _json).map(lambda said: f"replace {said[0]} {json.dumps(said[1])}"),
+    _path.map(lambda path: f"remove {path}"),
+    st.tuples(_path, _kind).map(lambda said: f"cast {said[0]} {said[1]}"),
+    st.just("new_id"),
+)
+
+
+@given(original=_json, text=_rule)
+def test_a_rule_applied_twice_changes_no_more_than_once_unless_it_removes_an_element(original: Any, text: str) -> None:
+    raw, rule = json.dumps(original).encode(), rule_of(text)
+    try:
+        once = fixed(raw, [rule], "q")
+    except DoesNotFit:
+        return
+    if not (rule.verb == "remove" and isinstance(rule.steps[-1], int)):
+        assert fixed(once, [rule], "q") == once
+
+
+@given(text=_rule)
+def test_a_rule_reads_back_from_its_own_spelling(text: str) -> None:
+    assert rule_of(rule_of(text).text) == rule_of(text)
+
+
+@given(raw=st.binary(max_size=80) | _json.map(lambda value: json.dumps(value).encode()), texts=st.lists(_rule, max_size=4))
+def test_whatever_the_bytes_a_fix_gives_bytes_or_says_that_it_does_not_fit(raw: bytes, texts: list[str]) -> None:
+    with suppress(DoesNotFit):
+        assert isinstance(fixed(raw, rules_of(texts), "q"), bytes)
+
+
+@given(st.text(max_size=40))
+def test_whatever_is_typed_is_a_rule_or_is_told_to_be_none(text: str) -> None:
+    with suppress(WrongRule):
+        assert rule_of(text).verb
