@@ -3,11 +3,13 @@
 import json
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from decimal import Decimal
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from schemas.currencies import decimals, minor_units
 from services.cli.customer import Whole
 from services.projections.answers import Change, Customer, LedgerEntry, LoyaltyAccount, Touchpoint
 
@@ -84,8 +86,9 @@ def _timeline(timeline: Iterable[Touchpoint]) -> Table:
 def _telling(touchpoint: Touchpoint) -> str:
     payload = json.loads(touchpoint.payload)
     said = [str(payload[name]) for name in TELLING if payload.get(name)]
-    if "total_minor" in payload or "amount_minor" in payload:
-        said.append(f"{payload.get('total_minor', payload.get('amount_minor'))} {payload.get('currency', '')} (minor units)")
+    amount, currency = payload.get("total_minor", payload.get("amount_minor")), payload.get("currency", "")
+    if amount is not None:
+        said.append(f"{Decimal(amount) / minor_units(currency):,.{decimals(currency)}f} {currency}")
     if "score" in payload:
         said.append(f"{payload['kind']} {payload['score'] if payload['score'] is not None else 'not answered'} of {payload['scale']}")
     text = " · ".join(said)
