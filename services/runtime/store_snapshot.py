@@ -26,6 +26,7 @@ class _Reader(Protocol):
     """One read-only transaction in one of two dialects."""
 
     id_column: str
+    tracking: str
 
     def query(self, sql: str, parameters: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]: ...
     def text(self, key: Any) -> str: ...
@@ -48,7 +49,7 @@ class StoreSnapshot:
 
     def positions(self) -> dict[str, int]:
         """The next offset to read of every "topic:partition" that was ever read from."""
-        found = dict(self._reader.query("SELECT application_name, notification_id FROM tracking"))
+        found = dict(self._reader.query(f"SELECT application_name, notification_id FROM {self._reader.tracking}"))
         found.pop(MIGRATION_RECORD, None)
         return found
 
@@ -103,7 +104,7 @@ class StoreSnapshot:
 
 
 class _SQLite:
-    id_column = "rowid"
+    id_column, tracking = "rowid", "tracking"
     text: Callable[[Any], str] = staticmethod(str)
 
     def __init__(self, path: Path) -> None:
@@ -124,14 +125,14 @@ class _SQLite:
 
 
 class _Postgres:
-    id_column = "notification_id"
+    id_column, tracking = "notification_id", "notification_tracking"
 
     def __init__(self, conninfo: str, schema: str) -> None:
         self._db = psycopg.connect(conninfo, connect_timeout=5)
         self._db.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         self._db.read_only = True
         self._db.execute(SQL("SET LOCAL search_path TO {}").format(Identifier(schema)))
-        self._db.execute("SELECT 1 FROM tracking").fetchone()
+        self._db.execute("SELECT 1 FROM notification_tracking").fetchone()
 
     def query(self, sql: str, parameters: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
         with self._db.cursor(name=f"read_{next(_numbers)}") as cursor:
