@@ -6,7 +6,7 @@ import shutil
 from services.chaos.play import Play, Scenario
 from services.chaos.quiet import client_of
 
-ROOM_BYTES = 200_000
+ROOM_BYTES = 10_000
 
 
 def warehouse_lost(it: Play) -> None:
@@ -39,7 +39,7 @@ def disk_full(it: Play) -> None:
     it.answered()
 
     def refused() -> bool | str:
-        return any(b"again in" in it.stack.log_of(slot).read_bytes()[size:] for slot, size in said.items()) or "nothing said"
+        return any(b"disk" in it.stack.log_of(slot).read_bytes()[size:] for slot, size in said.items()) or "nothing said"
 
     it.until(refused, "a write to be refused and said so")
     for slot in ("profile", "loyalty"):
