@@ -8,6 +8,7 @@ from typing import Any
 from aiokafka import AIOKafkaProducer
 
 from schemas.catalogue import touchpoints
+from services.cli.processes_of_ours import is_alive
 from tests.flow.command import Stack, ndjson, rapport, until
 
 EXAMPLES: list[dict[str, Any]] = [entry.example() for entry in touchpoints()]
@@ -136,6 +137,18 @@ def test_the_state_survives_going_down_and_up_again(stack: Stack) -> None:
     again = stack.up()
     assert again.code == 0, again.out + again.err
     assert stack.asked(question) == before
+
+
+def test_a_stack_whose_supervisor_was_killed_is_taken_over_by_the_next(stack: Stack) -> None:
+    left = stack.board()
+    os.kill(left.pid, 9)
+    until(lambda: not is_alive(left.pid, left.created), "the supervisor is gone")
+    assert stack.run("status").code == 1
+    again = stack.up()
+    assert again.code == 0, again.out + again.err
+    assert [line.name for line in left.lines if is_alive(line.pid, line.created)] == []
+    sent(stack, visit("after-the-supervisors-death", email="s@example.com"))
+    until(lambda: counted(stack, "event_id = 'after-the-supervisors-death'") == 1, "it goes on")
 
 
 def test_a_second_stack_on_one_directory_is_refused_with_the_remedy(stack: Stack) -> None:
