@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 
 NOBODY = "''"
+DECIDED = frozenset({"state", "decisions", "decided_by", "decided_at", "why", "fix", "redriven_event_id"})
+"""What people decided about quarantine: no touchpoint says so."""
 DECISION = ("state", "decisions", "decided_by", "decided_at", "why", "fix", "redriven_event_id")
 """What people decided: no log of touchpoints tells."""
 
