@@ -17,7 +17,7 @@ SOME_STAYED = 2
 Ids = Annotated[list[str] | None, typer.Argument(metavar="[QUARANTINE_ID]...", help="As `list` shows them; or name filters.")]
 Reason = Annotated[str | None, typer.Option(help="Only this reason, such as invalid or conflicting_duplicate.")]
 Type = Annotated[str | None, typer.Option(help="Only this type of touchpoint, such as purchase.")]
-Source = Annotated[str | None, typer.Option(help="Only from this source.")]
+Source = Annotated[str | None, typer.Option(help="Only from this source; over HTTP that is the write key's.")]
 Since = Annotated[str | None, typer.Option(metavar="TIME", help="Only what was refused since then, such as 2026-01-31T12:00:00Z.")]
 Until = Annotated[str | None, typer.Option(metavar="TIME", help="Only what was refused before then.")]
 All = Annotated[bool, typer.Option("--all", help="Everything that waits.")]

@@ -44,6 +44,8 @@ def whole(refused: RefusedWhole) -> Table:
 
 def put_back(outcome: Outcome, dry_run: bool) -> RenderableType:
     """What became of them, or would."""
+    if not outcome.shown:
+        return Text("Nothing that waits fits.")
     table = Table(box=None, pad_edge=False, header_style="dim")
     for heading in ("id", "event", "outcome", "change"):
         table.add_column(heading, overflow="fold")
@@ -54,8 +56,7 @@ def put_back(outcome: Outcome, dry_run: bool) -> RenderableType:
     stay = f"{outcome.stayed:,} {'would ' if dry_run else ''}stay in quarantine" if outcome.stayed else "none stays"
     left = outcome.done + outcome.stayed - len(outcome.shown)
     more = f" (the first {SHOWN} are shown)" if left else ""
-    said = Text(f"{went}, {stay}{more}.")
-    return Group(table, Text(), said) if outcome.shown else said
+    return Group(table, Text(), Text(f"{went}, {stay}{more}."))
 
 
 def _outcome(one: Admitted | StillRefused, dry_run: bool) -> str:
