@@ -104,4 +104,5 @@ class Account(Published):
     qualifying: int = Field(0, description="points or spend in the trailing window")
     next_expiry_at: Moment | None = None
     next_expiry_points: int = 0
-    lots: list[OpenLot] = []
+    lots: list[OpenLot] = Field([], description="those that expire first, then debts; at most 500")
+    further_lots: int = Field(0, description="open lots and debts that are not listed")

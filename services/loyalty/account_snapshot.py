@@ -12,6 +12,9 @@ from services.loyalty.lots import Lot
 from services.loyalty.moments import FOREVER
 from services.loyalty.programme import Programme
 
+LOTS_SHOWN = 500
+"""So that the message always fits into its topic."""
+
 _encode = msgspec.json.Encoder().encode
 _Account = struct_of(published.Account)
 _OpenLot = struct_of(published.OpenLot)
@@ -25,6 +28,7 @@ def account_json(programme: Programme, account: AccountRecord, as_of: str) -> by
         return _encode(_Account(**head, merged_into=merged_into))
     pending = sum([lot.remaining for lot in state.lots if lot.available_from > as_of])
     next_expiry = state.lots[0].expires_at if state.lots and state.lots[0].expires_at != FOREVER else None
+    every = (*state.lots, *state.debts)
     standing = state.standing or tiers.Standing()
     return _encode(
         _Account(
@@ -45,7 +49,8 @@ def account_json(programme: Programme, account: AccountRecord, as_of: str) -> by
             qualifying=tiers.qualifying(programme.tiers, standing, as_of) if programme.tiers else 0,
             next_expiry_at=next_expiry,
             next_expiry_points=sum([lot.remaining for lot in state.lots if lot.expires_at == next_expiry]),
-            lots=[_lot(lot) for lot in (*state.lots, *state.debts)],
+            lots=[_lot(lot) for lot in every[:LOTS_SHOWN]],
+            further_lots=max(0, len(every) - LOTS_SHOWN),
         )
     )
 

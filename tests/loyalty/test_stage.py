@@ -251,6 +251,17 @@ def test_a_snapshot_shows_what_can_be_spent_and_what_expires_next() -> None:
     assert (account.tier, account.qualifying) == ("basic", 30)
 
 
+def test_the_snapshot_of_an_account_with_very_many_lots_still_fits_into_its_topic() -> None:
+    installation, world = Installation(programme()), World()
+    ids = ["\U0001f600" * 190 + f"{number:04d}" for number in range(600)]
+    installation.read([world.touch("ann", purchase(id, number / 100, 10_00, "o")) for number, id in enumerate(ids)])
+    [message] = installation.stage.snapshots([installation.events()[0].originator])
+    assert message.value is not None
+    assert len(message.value) < 2_000_000
+    account = Account.model_validate_json(message.value)
+    assert (account.balance, len(account.lots), account.further_lots) == (6_000, 500, 100)
+
+
 @pytest.mark.parametrize(
     ("value", "reason", "path"),
     [
