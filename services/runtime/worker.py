@@ -68,6 +68,8 @@ class Worker:
         self._committing: asyncio.Task[None] | None = None
         self._fresh = False  # whether caches and the store's head may be counted on
         self._last_pause = self._last_tick = 0.0
+        self._failing_since: float | None = None  # monotonic seconds since which no commit has worked
+        self._failure = ""
 
     async def __aenter__(self) -> Self:
         return self
@@ -85,9 +87,12 @@ class Worker:
             self._store.close()
 
     def problem(self) -> str | None:
-        """What has kept it from publishing for half a minute; None: nothing."""
-        since = self._outbox.failing_since
-        return f"publishing: {self._outbox.failure}" if since is not None and time.monotonic() - since > UNHEALTHY_SECONDS else None
+        """What has kept it from storing or publishing for half a minute; None: nothing."""
+        storing = "storing", self._failing_since, self._failure
+        for what, since, failure in (storing, ("publishing", self._outbox.failing_since, self._outbox.failure)):
+            if since is not None and time.monotonic() - since > UNHEALTHY_SECONDS:
+                return f"{what}: {failure}"
+        return None
 
     # ---- as a sink ----
 
@@ -198,6 +203,7 @@ class Worker:
     async def _commit(self, transaction: Transaction, first: int, began: float) -> None:
         failpoint("before_commit")
         await asyncio.get_running_loop().run_in_executor(self._thread, self._store.finish)
+        self._failing_since = None
         failpoint("after_commit")
         self._outbox.committed(first, transaction.events)
         stage = self._stage.name
@@ -218,6 +224,8 @@ class Worker:
             await asyncio.shield(self._committing)
         except Exception as failed:
             self._committing, self._fresh = None, False
+            self._failing_since, self._failure = self._failing_since or time.monotonic(), repr(failed)
+            log.warning("%s: what was decided could not be stored, it is read and decided again: %r", self._stage.name, failed)
             self._publisher.forget()
             raise CommitLost(f"the commit before failed: {failed!r}") from failed
         self._committing = None

@@ -39,7 +39,7 @@ def disk_full(it: Play) -> None:
     it.answered()
 
     def refused() -> bool | str:
-        return any(b"disk" in it.stack.log_of(slot).read_bytes()[size:] for slot, size in said.items()) or "nothing said"
+        return any(b"could not be stored" in it.stack.log_of(slot).read_bytes()[size:] for slot, size in said.items()) or "nothing said"
 
     it.until(refused, "a write to be refused and said so")
     for slot in ("profile", "loyalty"):
