@@ -30,7 +30,7 @@ def nothing(it: Play) -> None:
 
 
 def kill_any(it: Play) -> None:
-    for part in it.parts(it.times(6, 50)):
+    for part in it.parts(it.times(4, 50)):
         slot = it.rnd.choice(SERVICES)
         if it.rnd.random() < 0.7:
             it.answers_again(slot)  # else it dies while it starts
