@@ -89,6 +89,19 @@ def test_quarantine_by_list_by_reason_and_whole(queries: Queries) -> None:
     assert queries.quarantined("nothing") is None
 
 
+def test_quarantine_is_filtered_by_what_is_known_of_it_and_by_what_was_decided(queries: Queries) -> None:
+    arrived = 1_741_168_800_000_000
+
+    assert queries.quarantine_ids() == ["ingest:1", "ingest:2"]
+    assert queries.quarantine_ids(state="waiting") == ["ingest:1"]
+    assert queries.quarantine_ids(state="redriven", reason="unknown_type") == ["ingest:2"]
+    assert queries.quarantine_ids(since=arrived, until=arrived + 1) == ["ingest:1", "ingest:2"]
+    assert queries.quarantine_ids(since=arrived + 1) == queries.quarantine_ids(until=arrived) == []
+    assert queries.quarantine_ids(type="purchase") == queries.quarantine_ids(source="' OR 1=1 --") == []
+    assert queries.quarantine_by_reason(state="redriven") == [("ingest", "unknown_type", 1)]
+    assert [one.redriven_event_id for one in queries.quarantined_whole(["ingest:2", "none", "ingest:1"])] == ["p9", ""]
+
+
 def test_values_that_look_like_sql_are_only_values(queries: Queries) -> None:
     for value in ("' OR 1=1 --", "\\", "%(id)s", "';DROP TABLE x;--", "\x00", "ü"):
         assert queries.holder("email", value) is None
