@@ -12,7 +12,7 @@ LOOPBACK = "127.0.0.1"
 class Proxy:
     """Forwards to ``target``. Thread-safe switches; what they did is counted.
 
-    ``delay``: seconds by which every chunk is late. ``refusing``: new connections are closed at once.
+    ``delay``: seconds by which every answer is late. ``refusing``: new connections are closed at once.
     """
 
     def __init__(self, port: int, target: int) -> None:
@@ -74,7 +74,7 @@ class Proxy:
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, answers: bool) -> None:
         with suppress(ConnectionError, OSError):
             while data := await reader.read(CHUNK):
-                if self.delay:
+                if answers and self.delay:
                     await asyncio.sleep(self.delay)
                 if answers and self._lose > 0:
                     self._lose -= 1
