@@ -1,26 +1,36 @@
 """Runs the loyalty stage in the foreground."""
 
+import logging
+
 import uvloop
 
 from schemas.topics import PROFILE_CHANGES
 from services.loyalty import programme_file
 from services.loyalty.archive import ITEM_KINDS, KINDS
 from services.loyalty.stage import LoyaltyStage
+from services.loyalty.yaml_section import WrongProgramme
 from services.runtime.clock import SystemClock
 from services.runtime.event_store import EventStore
 from services.runtime.logging import configure_logging
 from services.runtime.settings import Settings
 from services.runtime.stage_process import StageProcess, run_stage
 
+log = logging.getLogger(__name__)
+WRONG_PROGRAMME = 2
 PROCESS = StageProcess("loyalty", [PROFILE_CHANGES.name], KINDS, 9102, item_kinds=ITEM_KINDS, deduplicate_by_id=True)
 
 
 async def run(settings: Settings) -> int:
     """Until SIGTERM or SIGINT; the exit code. Reads ``profile-events``, writes ``loyalty-events``, ``loyalty-accounts``, ``quarantine``.
 
-    Raises WrongProgramme, whose text names each wrong line, or OSError where the programme cannot be read.
+    2 where the programme cannot be read or is wrong: each wrong line is logged, and trying again will not help.
     """
-    programme = programme_file.load(settings.loyalty.programme)
+    try:
+        programme = programme_file.load(settings.loyalty.programme)
+    except (WrongProgramme, OSError) as error:
+        for line in str(error).split("\n"):
+            log.error("the loyalty programme cannot be used: %s", line)
+        return WRONG_PROGRAMME
 
     def make(store: EventStore) -> LoyaltyStage:
         return LoyaltyStage(store, programme, SystemClock(), settings.stage.cache)
