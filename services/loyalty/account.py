@@ -10,10 +10,11 @@ from typing import NamedTuple
 
 import msgspec
 
-from services.loyalty.books import Anniversary, Books, Entry, TierMove
+from services.loyalty.books import Anniversary, Books
 from services.loyalty.facts import Fact, Purchase, Refund, fact_key
 from services.loyalty.lots import Lots
 from services.loyalty.moments import FOREVER
+from services.loyalty.moves import Move
 from services.loyalty.programme import Programme
 from services.loyalty.refunds import History
 from services.loyalty.tiers import Standing
@@ -56,7 +57,7 @@ class Outcome(NamedTuple):
     """The state after, and what happened on the way, in order. ``noted``: event_id → why a fact had no effect."""
 
     state: AccountState
-    moves: Sequence[Entry | TierMove]
+    moves: Sequence[Move]
     noted: dict[str, str]
 
 

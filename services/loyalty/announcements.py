@@ -10,7 +10,7 @@ from schemas import loyalty_events as published
 from schemas.compiled import struct_of
 from schemas.quarantine import Quarantined, kept
 from services.loyalty.account_record import AccountRecord
-from services.loyalty.books import TierMove
+from services.loyalty.moves import TierMove
 from services.loyalty.posting import Posting
 from services.loyalty.statements import Unusable
 from services.runtime.event_store import NewEvent

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from services.loyalty.books import Entry, TierMove
+from services.loyalty.moves import Entry, Move
 
 Key = tuple[str, str, str, str, int | None, str | None, str | None]
 """What makes two entries the same one, apart from the amount."""
@@ -92,7 +92,7 @@ def ledger(states: Iterable[bytes]) -> Ledger:
     return by_key
 
 
-def difference(expected: Sequence[Entry | TierMove], posted: Ledger, cause: str, news: frozenset[str]) -> Iterator[Posting]:
+def difference(expected: Sequence[Move], posted: Ledger, cause: str, news: frozenset[str]) -> Iterator[Posting]:
     """Corrections first, in the order of what they correct, then what is new, in the order of the fold.
 
     ``cause`` is why the account was folded anew; entries that come from facts in ``news`` are caused by these.

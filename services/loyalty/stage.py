@@ -11,9 +11,9 @@ from services.loyalty.account_record import AccountRecord, Holder
 from services.loyalty.account_snapshot import account_json
 from services.loyalty.announcements import Announcements
 from services.loyalty.archive import Archive
-from services.loyalty.books import Entry, TierMove
 from services.loyalty.facts import Fact, fact_key
 from services.loyalty.moments import due_ms
+from services.loyalty.moves import Entry, TierMove
 from services.loyalty.posting import Posting, difference
 from services.loyalty.programme import Programme
 from services.loyalty.programme_change import ProgrammeChange

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from services.loyalty.account import AccountState
-from services.loyalty.books import Entry, TierMove
 from services.loyalty.facts import Adjustment, Birthday, Fact, Line, Purchase, Redemption, Refund, RefundLine, Survey
+from services.loyalty.moves import Entry, TierMove
 from services.loyalty.programme import Programme
 from tests.loyalty.profile_world import written
 from tests.loyalty.reference import Reference

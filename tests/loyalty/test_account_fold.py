@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.loyalty.account import EMPTY, advance, fold, is_next, needs_history, step
-from services.loyalty.books import Entry, TierMove
 from services.loyalty.facts import fact_key
+from services.loyalty.moves import Entry, TierMove
 from services.loyalty.posting import key_of
 from services.loyalty.programme import Programme
 from tests.loyalty.folding import fact, shown, shown_by, sums

@@ -1,7 +1,7 @@
 """Tiers in a trailing window, and bonuses for occasions."""
 
 from services.loyalty.account import Outcome
-from services.loyalty.books import Entry
+from services.loyalty.moves import Entry
 from tests.loyalty.profile_world import identify, moment, purchase, survey, written
 from tests.loyalty.told import EUROS, TIERS, entries, programme, tier_moves, told
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from services.loyalty.account import AccountState, Outcome, fold
-from services.loyalty.books import Entry, TierMove
+from services.loyalty.moves import Entry, TierMove
 from services.loyalty.programme import Programme
 from services.loyalty.programme_file import read
 from tests.loyalty.folding import fact
