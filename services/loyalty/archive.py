@@ -1,6 +1,6 @@
 """What the stage reads of its event store, with what it decided since and which may not be stored yet."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable, Sequence
 
 from services.loyalty.account_record import AccountRecord, Holder, decode_account, decode_holder
 from services.loyalty.announcements import uuid_of
@@ -83,10 +83,10 @@ class Archive:
     def add_fact(self, anchor: str, fact: Fact) -> None:
         self._facts.setdefault(anchor, {})[fact_key(fact)] = fact
 
-    def facts(self, accounts: Collection[AccountRecord]) -> dict[str, Facts]:
-        """Account id → all its facts, those of this batch too."""
+    def facts(self, accounts: Sequence[AccountRecord]) -> list[Facts]:
+        """All facts of each account, those of this batch too."""
         stored = self._store.items("facts", {anchor for account in accounts for anchor in account.anchors})
-        return {account.id: self._united(account.anchors, stored) for account in accounts}
+        return [self._united(account.anchors, stored) for account in accounts]
 
     def _united(self, anchors: Iterable[str], stored: dict[str, list[tuple[str, bytes]]]) -> Facts:
         facts: Facts = {}

@@ -91,12 +91,16 @@ def _common(section: Section, common: dict[str, Any], qualifies: bool) -> dict[s
     since, until = section.day("from", ""), section.day("until", FOREVER)
     if since >= until:
         section.problem("until", "must be later than from")
+    available = section.whole("available_after_days", common["available_after_days"], 0, MAX_DAYS)
+    expire = section.maybe_whole("expire_after_days", common["expire_after_days"], 1, MAX_DAYS)
+    if expire is not None and expire <= available:
+        section.problem("expire_after_days", f"must be more than the {available} days after which points become available")
     return {
         "version": section.whole("version", 1, 1, 10**6),
         "since": since,
         "until": until,
-        "available_after_days": section.whole("available_after_days", common["available_after_days"], 0, MAX_DAYS),
-        "expire_after_days": section.maybe_whole("expire_after_days", common["expire_after_days"], 1, MAX_DAYS),
+        "available_after_days": available,
+        "expire_after_days": expire,
         "qualifies": section.flag("qualifies", qualifies),
     }
 

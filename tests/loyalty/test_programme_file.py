@@ -47,6 +47,10 @@ def test_every_problem_is_found_at_once_with_its_line() -> None:
         ("programme: p\nversion: 1.5\n", "line 2: version must be a whole number from 1 to 1000000, not '1.5'"),
         ("programme: p\nversion: [1]\n", "line 2: version must be a single value"),
         (HEAD + "lots: {expire_after_days: 0}\n", "line 3: lots.expire_after_days must be a whole number from 1 to 36500, not '0'"),
+        (
+            HEAD + "lots: {available_after_days: 9}\nearn: [{id: a, currency: EUR, points: 1, expire_after_days: 9}]\n",
+            "line 4: earn[0].expire_after_days must be more than the 9 days after which points become available",
+        ),
         (HEAD + "exclude: {tax: maybe}\n", "line 3: exclude.tax must be true or false, not 'maybe'"),
         (HEAD + "exclude:\n  categories: [a, 1]\n", "line 4: exclude.categories[1] must be a text: write it in quotes"),
         (HEAD + "exclude: {categories: a}\n", "line 3: exclude.categories must be a list"),

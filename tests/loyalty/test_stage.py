@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from schemas.loyalty_events import Account
-from services.loyalty.stage import SETTLE_MS
+from services.loyalty.batch import SETTLE_MS
 from services.runtime.event_store_memory import MemoryDatabase
 from tests.loyalty.installation import Installation, assert_ledger
 from tests.loyalty.profile_world import World, identifier, identify, millis, moment, purchase, refund, survey, written
