@@ -12,7 +12,7 @@ from services.projections.answers import Change, Customer, LedgerEntry, LoyaltyA
 from services.projections.queries import Queries
 from services.runtime.settings import Settings
 
-HOW_TO_NAME = "write TYPE:VALUE, such as customer_id:07592, email:ada@example.com, phone:+12125550142, or id:CUSTOMER_ID"
+HOW_TO_NAME = "write TYPE:VALUE, such as customer_id:07592, email:ada@example.com, phone:+19785550142, or id:CUSTOMER_ID"
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,16 +52,13 @@ def test_every_published_example_reaches_clickhouse_once_however_often_it_is_sen
 
 def test_a_customer_is_found_by_every_identifier_and_shown_whole(stack: Stack) -> None:
     with_examples(stack)
-    until(
-        lambda: "Kind of" in stack.run("customer", "customer_id:00042").out or "jazz" in stack.run("customer", "customer_id:00042").out,
-        "its snapshot",
-    )
+    until(lambda: "jazz" in stack.run("customer", "customer_id:C-1042").out, "its snapshot")
     shown = {
         stack.run("customer", who).out.splitlines()[0]
-        for who in ("customer_id:00042", "email:ADA.moore@example.com", "phone:(212) 555-0142")
+        for who in ("customer_id:C-1042", "email:ADA.moore@example.com", "phone:(978) 555-0142")
     }
     assert len(shown) == 1
-    whole = stack.run("customer", "customer_id:00042").out
+    whole = stack.run("customer", "customer_id:C-1042").out
     assert "47.96 USD" in whole
     assert "purchase" in whole
     assert "first_name Ada" in whole
@@ -70,7 +67,7 @@ def test_a_customer_is_found_by_every_identifier_and_shown_whole(stack: Stack) -
 
 def test_a_purchase_earns_points_in_the_customers_account(stack: Stack) -> None:
     with_examples(stack)
-    who = "INNER JOIN customers AS c ON c.customer_id = a.customer_id WHERE has(c.customer_ids, '00042')"
+    who = "INNER JOIN customers AS c ON c.customer_id = a.customer_id WHERE has(c.customer_ids, 'C-1042')"
     query = f"SELECT earned FROM loyalty_accounts AS a {who}"
     until(lambda: stack.number(query) > 0, "points earned (by now they may have expired)")
     sums = "SELECT sum(balance) = (SELECT sum(amount) FROM loyalty_ledger WHERE ledger = 'points') FROM loyalty_accounts"
@@ -120,9 +117,9 @@ def _is_back(stack: Stack, name: str, before: int) -> bool:
 
 
 def test_two_channels_customers_become_one_when_a_third_links_them(stack: Stack) -> None:
-    sent(stack, visit("m-1", email="merge@example.com"), visit("m-2", phone="+12125550177"))
+    sent(stack, visit("m-1", email="merge@example.com"), visit("m-2", phone="+19785550177"))
     until(lambda: counted(stack, "event_id IN ('m-1', 'm-2')") == 2, "both are there")
-    sent(stack, visit("m-3", email="merge@example.com", phone="+12125550177"))
+    sent(stack, visit("m-3", email="merge@example.com", phone="+19785550177"))
     query = "SELECT uniqExact(customer_id) * 100 + count() FROM touchpoints WHERE event_id IN ('m-1', 'm-2', 'm-3')"
     until(lambda: stack.number(query) == 103, "three touchpoints of one customer")
 
