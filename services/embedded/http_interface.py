@@ -97,10 +97,14 @@ class _Exchange:
         except ServerError as failed:
             await self._tell(failed)
         finally:
-            if self._query is not None:
-                await self._in_thread(self._query.close)
+            await self._end_query()
             if self._gone is not None:
                 self._gone.cancel()
+
+    async def _end_query(self) -> None:
+        """Before the end of the answer is sent: whoever has read it may use the session in the next request."""
+        if self._query is not None:
+            await self._in_thread(self._query.close)
 
     def _in_thread(self, work: Callable[[], T]) -> asyncio.Future[T]:
         return asyncio.get_running_loop().run_in_executor(self._server.threads, work)
@@ -159,6 +163,7 @@ class _Exchange:
                 await self._in_thread(lambda piece=piece: query.push(piece))  # type: ignore[misc]
             piece = await self._body.next_piece()
         await self._in_thread(query.finish_rows)
+        await self._end_query()
         await self.answer(200, self._headers(query, "text/plain; charset=UTF-8"), b"")
 
     async def _send_result(self, query: HttpQuery) -> None:
@@ -169,12 +174,14 @@ class _Exchange:
             headers["Content-Encoding"] = self._encoding
         if self._request.is_on("wait_end_of_query"):
             whole = [output.add(piece) async for piece in self._pieces(query)]
+            await self._end_query()
             await self.answer(200, headers, b"".join([*whole, output.finish()]))
             return
         headers["X-ClickHouse-Exception-Tag"] = self._tag
         await self._begin(200, headers)
         async for piece in self._pieces(query):
             await self._add(output.add(piece))
+        await self._end_query()
         await self._add(output.finish(), more=False)
 
     async def _pieces(self, query: HttpQuery) -> Any:
@@ -192,6 +199,7 @@ class _Exchange:
         return {**common, "Content-Type": content_type, "X-ClickHouse-Summary": query.summary}
 
     async def _tell(self, error: ServerError) -> None:
+        await self._end_query()
         version = self._server.engine.version
         if self._has_begun:
             told = self._output.add(http_answers.error_in_body(error, version, self._tag))

@@ -5,6 +5,7 @@ import decimal
 import gzip
 import json
 import socket
+import uuid
 import zlib
 from collections.abc import Iterator
 from typing import Any
@@ -39,6 +40,15 @@ def _ask(http: httpx.Client, sql: str, **parameters: Any) -> str:
 def test_it_says_ok(http: httpx.Client) -> None:
     for path in ("/", "/ping", "/replicas_status"):
         assert (http.get(path).status_code, http.get(path).text) == (200, "Ok.\n")
+
+
+@pytest.mark.parametrize("sql", ["SELECT 1", "SELECT nope", "SELECT 1 FORMAT JSON"])
+def test_whoever_has_read_an_answer_may_use_its_session_at_once(http: httpx.Client, sql: str) -> None:
+    """Tables that come with a query are dropped at its end, which takes a moment."""
+    names = [f"sent_{number}" for number in range(40)]
+    params = {"session_id": uuid.uuid4().hex, "query": sql} | {f"{name}_structure": "n Int32" for name in names}
+    answers = [http.post("/", params=params, files={name: (name, b"1\n") for name in names}).text for _ in range(3)]
+    assert [answer for answer in answers if "SESSION_IS_LOCKED" in answer] == []
 
 
 def test_a_query_comes_in_the_url_the_body_or_both(http: httpx.Client) -> None:

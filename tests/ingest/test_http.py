@@ -18,7 +18,7 @@ from aiokafka.structs import ConsumerRecord
 from schemas import times
 from schemas.quarantine import Quarantined
 from schemas.reading import read
-from tests.ingest.requests import ARRIVED, purchase, records_where, without
+from tests.ingest.requests import purchase, records_where, without
 from tests.ingest.running_ingest import SOURCE, Ingest
 
 DOOR = "/v1/touchpoints"
@@ -44,7 +44,7 @@ def test_what_was_answered_200_is_in_the_log_whole_and_keyed(http: httpx.Client,
     assert answer.status_code == 200
     assert answer.json() == {"success": True, "accepted": 1, "duplicates": [], "rejected": []}
     [record] = in_log(kafka, event_id)
-    touchpoint, payload = read(record.value, ARRIVED)
+    touchpoint, payload = read(record.value, times.from_millis(record.timestamp))
     assert (record.key, touchpoint.source, payload.total_minor) == (b"email:ada@example.com", SOURCE, 900)
     assert record.headers == (("traceparent", trace.encode()),)
     assert record.timestamp == times.to_micros(touchpoint.received_at) // 1000

@@ -23,7 +23,8 @@ def test_a_process_kills_itself_the_third_time_it_comes_to_the_point() -> None:
 
 def test_a_point_fails_once_and_names_itself() -> None:
     done = passing("there:fail:1")
-    assert done.returncode == 1 and "FailpointFailed: failpoint there" in done.stderr
+    assert done.returncode == 1
+    assert "FailpointFailed: failpoint there" in done.stderr
 
 
 def test_a_point_that_is_not_named_does_nothing() -> None:
