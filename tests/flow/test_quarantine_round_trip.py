@@ -16,9 +16,10 @@ def purchase(event_id: str, total: Any, **changed: Any) -> dict[str, Any]:
     return visit(event_id, email=f"{event_id}@example.com") | {"type": "purchase", "payload": bought} | changed
 
 
-def refused(stack: Stack, *some: dict[str, Any]) -> None:
-    """Sent, refused at the door, and in ClickHouse."""
-    assert stack.run("emit", "-", said=ndjson(some)).code == 2
+def refused(stack: Stack, till: str, *some: dict[str, Any]) -> None:
+    """Sent by a till with a write key of its own, refused at the door, and in ClickHouse."""
+    key = stack.run("keys", "create", till).out.strip()
+    assert stack.run("emit", "-", "--key", key, said=ndjson(some)).code == 2
     for one in some:
         until(lambda id=one["event_id"]: states(stack, id) == ["waiting"], "it waits in quarantine")  # type: ignore[misc]
 
@@ -50,8 +51,9 @@ def redriven_records(stack: Stack, event_id: str) -> list[Headers]:
 
 def test_a_fix_is_tried_first_and_then_puts_back_what_is_a_touchpoint_and_it_counts_once(stack: Stack) -> None:
     # given: totals sent as text, and one purchase that no such fix makes whole
-    refused(stack, purchase("q-1", "150"), purchase("q-2", "250"), purchase("q-3", "much"))
-    fix = ("quarantine", "fix", "--reason", "invalid", "--type", "purchase", "--rule", "cast $.payload.total_minor int")
+    refused(stack, "q-till", purchase("q-1", "150"), purchase("q-2", "250"), purchase("q-3", "much"))
+    theirs = ("--source", "q-till", "--reason", "invalid", "--type", "purchase", "--since", "2020-01-01T00:00:00Z")
+    fix = ("quarantine", "fix", *theirs, "--rule", "cast $.payload.total_minor int")
 
     # when: only tried
     tried = stack.run(*fix, "--dry-run")
@@ -87,7 +89,8 @@ def test_a_fix_is_tried_first_and_then_puts_back_what_is_a_touchpoint_and_it_cou
     until(lambda: stack.asked("SELECT decisions FROM quarantine WHERE event_id = 'q-1'") == [["2"]], "both decisions are kept")
 
     # when: what cannot be mended is discarded
-    assert stack.run("quarantine", "discard", "--type", "purchase", "--since", "2020-01-01T00:00:00Z", "--by", "ada").code == 0
+    discarded = stack.run("quarantine", "discard", *theirs, "--by", "ada")
+    assert (discarded.code, discarded.out) == (0, "1 discarded.\n")
     until(lambda: states(stack, "q-3") == ["discarded"], "it is discarded")
 
 
