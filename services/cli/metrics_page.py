@@ -1,15 +1,13 @@
 """`python -m services.cli.metrics_page` writes docs/metrics.md anew: every metric and every alert, from where they are declared."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import yaml
 from prometheus_client import Counter, Gauge, Histogram
 
-from services.ingest import metrics as ingest
-from services.runtime import metrics as runtime
+from services.runtime import metrics
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "metrics.md"
@@ -18,8 +16,8 @@ Metric = Counter | Gauge | Histogram
 SUFFIXES = {"counter": ("_total",), "gauge": ("",), "histogram": ("_bucket", "_sum", "_count")}
 """What Prometheus appends to a declared name, by type."""
 
-HEAD = """<!-- Written by `python -m services.cli.metrics_page` from services/runtime/metrics.py, services/ingest/metrics.py and
-deploy/prometheus/rules.yaml; a test compares. Change those, not this page. -->
+HEAD = """<!-- Written by `python -m services.cli.metrics_page` from services/runtime/metrics.py and deploy/prometheus/rules.yaml;
+a test compares. Change those, not this page. -->
 
 # Metrics and alerts
 
@@ -46,13 +44,16 @@ Ingest has of these only when it started and its restarts; projections publishes
 
 def page() -> str:
     """What docs/metrics.md must hold."""
-    parts = [HEAD, OF_STAGES, *_section(runtime), READING, "## Of ingest besides\n", *_section(ingest), *_alerts()]
+    of_stages = [HEAD, OF_STAGES, *_section(declared(), metrics.LABELS)]
+    of_ingest = ["## Of ingest besides\n", *_section(declared(of_ingest=True), metrics.INGEST_LABELS)]
+    parts = [*of_stages, READING, *of_ingest, *_alerts()]
     return "\n".join(parts)
 
 
-def declared(module: ModuleType) -> list[Metric]:
-    """A module's metrics, in the order in which it declares them."""
-    return [value for value in vars(module).values() if isinstance(value, Metric)]
+def declared(of_ingest: bool = False) -> list[Metric]:
+    """Every stage's metrics, or those that ingest has besides, in the order in which they are declared."""
+    every = [value for value in vars(metrics).values() if isinstance(value, Metric)]
+    return [metric for metric in every if metric._name.startswith("rapport_ingest_") == of_ingest]
 
 
 def labels_of(metric: Metric) -> tuple[str, ...]:
@@ -70,14 +71,14 @@ def alerts() -> list[Mapping[str, Any]]:
     return [rule for group in groups for rule in group["rules"]]
 
 
-def _section(module: ModuleType) -> Iterator[str]:
+def _section(metrics: Iterable[Metric], meanings: Mapping[str, str]) -> Iterator[str]:
     yield "| metric | type | labels | meaning |\n|---|---|---|---|"
-    for metric in declared(module):
+    for metric in metrics:
         names = ", ".join(f"`{name}`" for name in samples_of(metric))
         labels = ", ".join(f"`{label}`" for label in labels_of(metric)) or "-"
         yield f"| {names} | {metric._type} | {labels} | {metric._documentation} |"
     yield "\n| label | values |\n|---|---|"
-    yield from (f"| `{label}` | {meaning} |" for label, meaning in module.LABELS.items())
+    yield from (f"| `{label}` | {meaning} |" for label, meaning in meanings.items())
     yield ""
 
 

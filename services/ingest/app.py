@@ -11,16 +11,17 @@ import uvicorn
 import uvloop
 
 from schemas.topics import QUARANTINE, TOUCHPOINTS
-from services.ingest import metrics
 from services.ingest.append import Appender
 from services.ingest.door import Door, FrontDoor
 from services.ingest.http import create_app
 from services.ingest.log_connection import LogConnection
+from services.ingest.log_room import LogRoom
 from services.ingest.message_key import keys_by
 from services.ingest.write_keys import write_keys_of
+from services.runtime import metrics
 from services.runtime.kafka import new_producer
+from services.runtime.log_disk import free_bytes
 from services.runtime.logging import configure_logging
-from services.runtime.metrics import RESTARTS, STARTED
 from services.runtime.settings import Settings
 from services.runtime.stage_process import kafka_connection
 
@@ -51,7 +52,7 @@ async def run(settings: Settings) -> int:
     appender = appender_of(settings)
     server = _Server(_uvicorn_config(create_app(door_of(settings, appender)), settings))
     _stop_on_signals(server)
-    STARTED.labels(STAGE).set(time.time())
+    metrics.STARTED.labels(STAGE).set(time.time())
     appender.start()
     try:
         await server.serve()
@@ -71,14 +72,14 @@ def appender_of(settings: Settings) -> Appender:
         return new_producer(connection, max_batch_size=BATCH_BYTES, request_timeout_ms=REQUEST_TIMEOUT_MS, client_id="rapport-ingest")
 
     log = LogConnection(producer, (TOUCHPOINTS.name, QUARANTINE.name))
-    log.when_broken(RESTARTS.labels(STAGE, "producer").inc)
-    return Appender(log)
+    log.when_broken(metrics.RESTARTS.labels(STAGE, "producer").inc)
+    return Appender(log, LogRoom(lambda: log.ask(free_bytes), settings.ingest.min_log_disk_bytes))
 
 
 def door_of(settings: Settings, appender: Appender) -> Door:
     limits = settings.ingest
     keys = write_keys_of(settings.data_dir)
-    metrics.KAFKA_UP.set_function(lambda: 0 if appender.problem else 1)
+    metrics.INGEST_KAFKA_UP.set_function(lambda: 0 if appender.problem else 1)
     return Door(keys, appender, keys_by(settings.identity.priority), limits.max_body_bytes, limits.max_batch, limits.max_pending_bytes)
 
 

@@ -10,6 +10,7 @@ from contextlib import suppress
 from services.ingest.admission import Admitted
 from services.ingest.lane import Headers, Lane, Parcel, Ticket
 from services.ingest.log_connection import LogAway, LogConnection
+from services.ingest.log_room import LogRoom
 
 ACKNOWLEDGED_WITHIN = 4.0
 """Seconds after which a request stops waiting and is answered 503."""
@@ -27,13 +28,14 @@ class Appender:
     partition that Kafka has not acknowledged.
     """
 
-    def __init__(self, log: LogConnection) -> None:
-        self._log = log
+    def __init__(self, log: LogConnection, room: LogRoom) -> None:
+        self._log, self._room = log, room
         self._lanes: dict[tuple[str, int], Lane] = {}
         self._sweeping: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         self._log.start()
+        self._room.start()
         self._sweeping = asyncio.create_task(self._sweep(), name="give up on late writes")
 
     @property
@@ -41,10 +43,16 @@ class Appender:
         """Why there is no connection, in words; None: there is one."""
         return self._log.problem
 
+    @property
+    def full(self) -> bool:
+        """Whether Kafka's disks have too little room left."""
+        return self._room.problem is not None
+
     def check(self) -> None:
-        """Raises LogAway while there is no connection, before any work is done for a request."""
+        """Raises LogAway while there is no connection, and LogFull while there is no room, before any work is done for a request."""
         if self.problem is not None:
             raise LogAway(self.problem)
+        self._room.check()
 
     async def append(self, by_topic: dict[str, Sequence[Admitted]], timestamp_ms: int, headers: Headers = NO_HEADERS) -> None:
         """Returns when all are acknowledged. Raises LogAway (some may be in the log, or come to be) or LogRefused.
@@ -64,7 +72,7 @@ class Appender:
 
     async def probe(self) -> str | None:
         """What is wrong with the log right now, in words; None: nothing."""
-        return await self._log.probe()
+        return self._room.problem or await self._log.probe()
 
     async def close(self, within: float = 1.0) -> None:
         """Waits a moment for what is under way, then stops; takes at most ``within`` and CLOSE_SECONDS. Call it when every request is
@@ -78,6 +86,7 @@ class Appender:
                 await self._sweeping
         for lane in self._lanes.values():
             await lane.close()
+        self._room.close()
         await self._log.close(CLOSE_SECONDS)
 
     def _by_lane(self, topic: str, messages: Sequence[Admitted]) -> list[tuple[Lane, list[Admitted]]]:

@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 from schemas import times
 from schemas.topics import QUARANTINE, TOUCHPOINTS
-from services.ingest import metrics
 from services.ingest.admission import Admission, admit
 from services.ingest.answers import Answer, calls_taken, refused, touchpoints_taken
 from services.ingest.append import NO_HEADERS, Appender
@@ -18,13 +17,15 @@ from services.ingest.authentication import key_of_request
 from services.ingest.items import TooMany, Unparsable, split
 from services.ingest.lane import Headers, LogRefused
 from services.ingest.log_connection import LogAway
+from services.ingest.log_room import LogFull
 from services.ingest.message_key import KeyOf
 from services.ingest.quarantined import messages_of
-from services.ingest.refusals import Refusal, internal, log_away, log_refused, too_many, unparsable
+from services.ingest.refusals import Refusal, internal, log_away, log_full, log_refused, too_many, unparsable
 from services.ingest.request_body import Disconnected, Hold, PendingBytes, Receive, read_body
 from services.ingest.segment import KINDS, Shared
 from services.ingest.segment_admission import admit_calls, read_batch, read_single
 from services.ingest.write_keys import WriteKeys
+from services.runtime import metrics
 
 RequestHeaders = dict[bytes, bytes]
 Take = Callable[[RequestHeaders, Receive, Hold], Awaitable[Answer]]
@@ -59,7 +60,7 @@ class Door:
         self.keys, self.appender, self._key_of, self._now = keys, appender, key_of, now
         self._max_body_bytes, self._max_batch = max_body_bytes, max_batch
         self.pending = PendingBytes(max_pending_bytes)
-        metrics.PENDING_BYTES.set_function(lambda: self.pending.held)
+        metrics.INGEST_PENDING_BYTES.set_function(lambda: self.pending.held)
         self.entries = self._entries()
 
     def _entries(self) -> dict[str, "Entry"]:
@@ -85,6 +86,8 @@ class Door:
                 return _refused(too_many(str(error)))
             except LogAway:
                 return _refused(log_away())
+            except LogFull:
+                return _refused(log_full())
             except LogRefused as error:
                 _log.error("answered 500: %s", error)
                 return _refused(log_refused())
@@ -144,23 +147,23 @@ class Door:
         await self.appender.append(by_topic, arrival.milliseconds, _trace(headers))
         _accepted.inc(len(admission.admitted))
         if admission.duplicates:
-            metrics.ITEMS.labels("duplicate", "").inc(len(admission.duplicates))
+            metrics.INGEST_ITEMS.labels("duplicate", "").inc(len(admission.duplicates))
         for each in admission.rejected:
-            metrics.ITEMS.labels("rejected", each.reason).inc()
+            metrics.INGEST_ITEMS.labels("rejected", each.reason).inc()
 
 
 class Entry:
     """What takes in the requests of a path, and the metric of their durations."""
 
     def __init__(self, name: str, take: Take) -> None:
-        self.take, self.seconds = take, metrics.SECONDS.labels(name)
+        self.take, self.seconds = take, metrics.INGEST_SECONDS.labels(name)
 
 
-_accepted = metrics.ITEMS.labels("accepted", "")
+_accepted = metrics.INGEST_ITEMS.labels("accepted", "")
 
 
 def _refused(refusal: Refusal) -> Answer:
-    metrics.REFUSED.labels(refusal.code).inc()
+    metrics.INGEST_REFUSED.labels(refusal.code).inc()
     return refused(refusal)
 
 

@@ -10,10 +10,11 @@ from starlette.exceptions import HTTPException
 
 from services.ingest.answers import CallsTaken, Refused, TouchpointsTaken, refused
 from services.ingest.door import Door, FrontDoor
-from services.ingest.refusals import Refusal
+from services.ingest.refusals import Refusal, log_away, log_full
 from services.ingest.request_body import Disconnected
 from services.ingest.segment import KINDS
 from services.ingest.touchpoint_models import EXAMPLES, touchpoint_schema
+from services.runtime.metrics import INGEST
 
 DESCRIPTION = """
 Tell Rapport what happened between you and a customer. An answer of **200 means it is safe**: Kafka has acknowledged every
@@ -27,7 +28,7 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
     401: {"model": Refused, "description": "No known write key"},
     413: {"model": Refused, "description": "Too many bytes (also after decompression), or too many items"},
     429: {"model": Refused, "description": "Too much is waiting to be written; see Retry-After and X-RateLimit-Reset"},
-    503: {"model": Refused, "description": "Kafka is away; see Retry-After"},
+    503: {"model": Refused, "description": "Kafka is away, or hardly has room left; see Retry-After"},
 }
 ORIGINS_MAY: dict[str, Any] = {
     "allow_origins": ["*"],
@@ -99,16 +100,18 @@ def _add_operations(api: FastAPI, door: Door) -> None:
     async def alive() -> dict[str, str]:
         return {"status": "alive"}
 
-    @api.get("/readyz", summary="Ready: Kafka answers", responses={503: {"model": Refused}})
+    @api.get("/readyz", summary="Ready: Kafka answers and has room", responses={503: {"model": Refused}})
     async def ready() -> Response:
         problem = await door.appender.probe()
         if problem is None:
             return JSONResponse({"status": "ready"})
-        return JSONResponse({"success": False, "code": "log_away", "message": problem}, 503, {"Retry-After": "3"})
+        refusal = log_full() if door.appender.full else log_away()
+        body = {"success": False, "code": refusal.code, "message": problem}
+        return JSONResponse(body, refusal.status, {"Retry-After": str(refusal.retry_after)})
 
     @api.get("/metrics", summary="Prometheus", response_class=Response)
     async def measured() -> Response:
-        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+        return Response(generate_latest() + generate_latest(INGEST), media_type=CONTENT_TYPE_LATEST)
 
 
 async def _no_such_path(request: Request, error: Exception) -> Response:

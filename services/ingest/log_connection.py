@@ -3,9 +3,9 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeVar
 
 from aiokafka.errors import KafkaError
 
@@ -17,6 +17,7 @@ PROBE_SECONDS = 2.0
 STOP_SECONDS = 1.0
 PARTITIONS_SECONDS = 30.0
 _log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 
 class LogAway(Exception):
@@ -87,6 +88,12 @@ class LogConnection:
         except KafkaError as error:
             return f"Kafka does not answer: {error}"
         return None
+
+    async def ask(self, question: Callable[[Any], Awaitable[T]]) -> T:
+        """What the question, put to the connected client, answers. Raises LogAway when there is no connection."""
+        if self._producer is None:
+            raise LogAway(self.problem)
+        return await question(self._producer.client)
 
     async def close(self, within: float) -> None:
         """Stops the producer. What is not acknowledged by then was never answered with 200."""

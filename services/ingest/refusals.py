@@ -47,6 +47,13 @@ def log_away() -> Refusal:
     return Refusal(503, "log_away", "the log is away, so nothing is acknowledged: send the same again after Retry-After seconds", 3)
 
 
+def log_full() -> Refusal:
+    """How much room there is, is for operators: /readyz and the log of ingest say it."""
+    return Refusal(
+        503, "log_full", "the log has hardly any room left, so nothing is taken: send the same again after Retry-After seconds", 15
+    )
+
+
 def log_refused() -> Refusal:
     return Refusal(500, "log_refused", "the log does not take it: an operator must look at the log of ingest and at the topics' settings")
 

@@ -1,4 +1,4 @@
-"""Every Prometheus metric of a running stage, declared and explained here alone; and the port that shows them."""
+"""Every Prometheus metric of Rapport, declared and explained here alone; and the port that shows those of a stage."""
 
 import threading
 from collections.abc import Callable, Iterable
@@ -6,7 +6,7 @@ from socketserver import ThreadingMixIn
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
-from prometheus_client import Counter, Gauge, Histogram, make_wsgi_app
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, make_wsgi_app
 
 MESSAGES = Counter("rapport_messages", "Messages taken in, by what became of each and why", ["stage", "outcome", "reason"])
 BATCHES = Counter("rapport_batches", "Joined batches that were tried, by result", ["stage", "result"])
@@ -54,6 +54,48 @@ LABELS = {
     "topic": "the Kafka topic",
     "partition": "the topic's partition",
     "part": "`producer`: Kafka refused what was sent; `reading`: another process was faster, or a commit failed",
+}
+
+INGEST = CollectorRegistry()
+"""What ingest alone shows, beside the rest: elsewhere these would stand at zero, as if nothing came."""
+INGEST_ITEMS = Counter(
+    "rapport_ingest_items",
+    "Items and Segment calls that came, by outcome (accepted, duplicate, rejected; acknowledged by Kafka) and reason",
+    ["outcome", "reason"],
+    registry=INGEST,
+)
+INGEST_REFUSED = Counter(
+    "rapport_ingest_requests_refused", "Requests refused whole, by code: nothing of them is kept", ["code"], registry=INGEST
+)
+INGEST_SECONDS = Histogram(
+    "rapport_ingest_request_seconds",
+    "From the first byte of a request's body to its answer, Kafka's acknowledgement included",
+    ["door"],
+    registry=INGEST,
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+)
+INGEST_PENDING_BYTES = Gauge(
+    "rapport_ingest_pending_bytes",
+    "Bytes of requests that are not answered yet; past the limit requests are answered 429",
+    registry=INGEST,
+)
+INGEST_KAFKA_UP = Gauge("rapport_ingest_kafka_up", "1 while the producer is connected, else 0", registry=INGEST)
+INGEST_LOG_FREE_BYTES = Gauge(
+    "rapport_ingest_log_free_bytes",
+    "Bytes left on the fullest disk of any Kafka broker, as Kafka says; NaN: it does not",
+    registry=INGEST,
+)
+INGEST_LOG_LEAST_BYTES = Gauge(
+    "rapport_ingest_log_least_bytes",
+    "Bytes that must stay free there; with fewer, requests are answered 503; 0: any",
+    registry=INGEST,
+)
+
+INGEST_LABELS = {
+    "outcome": "`accepted`: acknowledged by Kafka; `duplicate`: stood earlier in the same request; `rejected`: in quarantine, whole",
+    "reason": "why an item was rejected, as in [ingest.md](ingest.md); else empty",
+    "code": "why a request was refused, as in [ingest.md](ingest.md)",
+    "door": "what the request was sent to: the last part of its path, of a Segment call `batch`, `track`, `identify` and so on",
 }
 
 Health = Callable[[], str | None]

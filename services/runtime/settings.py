@@ -66,6 +66,9 @@ class IngestSettings(Section):
     max_body_bytes: int = Field(5_000_000, ge=1_000, description="of one request, before and after decompression")
     max_batch: int = Field(5_000, ge=1, description="touchpoints in one request")
     max_pending_bytes: int = Field(64_000_000, ge=1_000_000, description="waiting for Kafka; past it requests are answered 429")
+    min_log_disk_bytes: int = Field(
+        1_000_000_000, ge=0, description="left on the fullest of Kafka's disks; with fewer, requests are answered 503; 0: never looked at"
+    )
 
 
 class StageSettings(Section):

@@ -11,9 +11,8 @@ from prometheus_client import REGISTRY
 
 from services.cli.metrics_page import PAGE, RULES, alerts, declared, labels_of, page, samples_of
 from services.cli.stack_programs import METRICS_PORTS
-from services.ingest import metrics as ingest
 from services.ingest import refusals
-from services.runtime import metrics as runtime
+from services.runtime import metrics
 from services.runtime.settings import IngestSettings, Settings
 from tests.deploy.promql import grouped_by, labels_left, parsed, selectors
 from tests.deploy.test_compose import SECRETS, _faults
@@ -31,7 +30,7 @@ FROM_PROMETHEUS = {"job", "instance"}
 def existing() -> dict[str, set[str]]:
     """Every sample that Prometheus finds at our processes, with its labels: ours, the process's own, and Prometheus's `up`."""
     found = {"up": set[str]()}
-    for metric in [*declared(runtime), *declared(ingest)]:
+    for metric in [*declared(), *declared(of_ingest=True)]:
         for sample in samples_of(metric):
             found[sample] = set(labels_of(metric)) | ({"le"} if sample.endswith("_bucket") else set())
     for family in REGISTRY.collect():
@@ -67,14 +66,14 @@ def test_values_that_expressions_ask_for_are_ones_that_occur() -> None:
         for name, matched in selectors(expression):
             assert set(matched.get("job", "ingest").split("|")) <= STAGES
             assert set(matched.get("code", "internal").split("|")) <= codes
-            labels = ingest.LABELS if name.startswith("rapport_ingest") else runtime.LABELS
+            labels = metrics.INGEST_LABELS if name.startswith("rapport_ingest") else metrics.LABELS
             for label in matched.keys() & {"outcome", "result"}:
                 assert f"`{matched[label]}`" in labels[label]
 
 
 def test_every_metric_is_on_the_dashboard() -> None:
     shown = {name for query in QUERIES for name, _ in selectors(query)}
-    for metric in [*declared(runtime), *declared(ingest)]:
+    for metric in [*declared(), *declared(of_ingest=True)]:
         assert shown & set(samples_of(metric)), f"the dashboard does not show {metric._name}"
 
 
@@ -84,11 +83,17 @@ def test_the_page_about_metrics_is_what_the_declarations_say() -> None:
         assert name.startswith("process_") or f"`{name}`" in page()
 
 
-@pytest.mark.parametrize("module", [runtime, ingest], ids=lambda module: module.__name__)
-def test_every_metric_is_explained_and_every_label_too_and_no_other(module: Any) -> None:
-    metrics = declared(module)
-    assert all(metric._documentation for metric in metrics)
-    assert {label for metric in metrics for label in labels_of(metric)} == set(module.LABELS)
+@pytest.mark.parametrize(("of_ingest", "meanings"), [(False, metrics.LABELS), (True, metrics.INGEST_LABELS)])
+def test_every_metric_is_explained_and_every_label_too_and_no_other(of_ingest: bool, meanings: dict[str, str]) -> None:
+    of_process = declared(of_ingest)
+    assert all(metric._documentation for metric in of_process)
+    assert {label for metric in of_process for label in labels_of(metric)} == set(meanings)
+
+
+def test_metrics_are_declared_in_one_file_alone() -> None:
+    made = re.compile(r"\b(Counter|Gauge|Histogram|Summary)\(\s*\"")
+    sources = [path for path in (ROOT / "services").rglob("*.py") if made.search(path.read_text(encoding="utf-8"))]
+    assert sources == [Path(metrics.__file__)]
 
 
 @pytest.mark.parametrize("rule", alerts(), ids=lambda rule: rule["alert"])

@@ -12,7 +12,9 @@ from services.ingest.admission import Admitted
 from services.ingest.append import Appender
 from services.ingest.lane import LogRefused
 from services.ingest.log_connection import LogAway, LogConnection
+from services.ingest.log_room import LogRoom
 from services.runtime.kafka import KafkaConnection, TopicSpec, ensure_topics, new_producer
+from services.runtime.log_disk import free_bytes
 from tests.ingest.requests import records_where
 
 
@@ -31,7 +33,8 @@ def with_appender(kafka: str, topic: str, act: Callable[[Appender, list[Any]], A
             made.append(new_producer(KafkaConnection(kafka), max_batch_size=900_000, request_timeout_ms=5_000))
             return made[-1]
 
-        appender = Appender(LogConnection(producer, (topic,)))
+        log = LogConnection(producer, (topic,))
+        appender = Appender(log, LogRoom(lambda: log.ask(free_bytes), 0))
         appender.start()
         try:
             async with asyncio.timeout(20):
@@ -103,7 +106,7 @@ def test_a_topic_that_takes_less_than_a_batch_gets_its_messages_one_by_one_and_r
 def test_a_missing_topic_is_a_log_that_is_away_and_the_words_say_what_to_do(kafka: str) -> None:
     async def run() -> None:
         log = LogConnection(lambda: new_producer(KafkaConnection(kafka), request_timeout_ms=500), ("nobody-made-it",))
-        appender = Appender(log)
+        appender = Appender(log, LogRoom(lambda: log.ask(free_bytes), 0))
         appender.start()
         async with asyncio.timeout(20):
             while "migrate" not in (appender.problem or ""):

@@ -6,10 +6,10 @@ from pathlib import Path
 from types import FunctionType
 
 import httpx
-from prometheus_client import Counter, Gauge, Histogram
 
 from schemas.reading import REASONS
-from services.ingest import metrics, refusals
+from services.cli.metrics_page import declared
+from services.ingest import refusals
 from services.ingest.door import Door
 from services.ingest.message_key import keys_by
 from services.ingest.write_keys import WriteKeys
@@ -24,8 +24,9 @@ def test_the_page_names_every_reason_refusal_and_metric_and_no_other() -> None:
     in_code = {(str(refusal.status), refusal.code) for refusal in every_refusal()}
     table = re.findall(r"^\| (\d{3}) \| ([^|]+) \|", PAGE, re.MULTILINE)
     assert {(status, code) for status, codes in table for code in re.findall(r"`(\w+)`", codes)} == in_code
-    declared = {metric._name for metric in vars(metrics).values() if isinstance(metric, Counter | Gauge | Histogram)}
-    assert {name.removesuffix("_total") for name in re.findall(r"`(rapport_ingest_\w+)", PAGE)} == declared
+    assert {name.removesuffix("_total") for name in re.findall(r"`(rapport_ingest_\w+)", PAGE)} == {
+        metric._name for metric in declared(of_ingest=True)
+    }
 
 
 def every_refusal() -> list[refusals.Refusal]:

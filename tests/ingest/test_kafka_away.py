@@ -20,7 +20,9 @@ from services.ingest import append, log_connection
 from services.ingest.admission import Admitted
 from services.ingest.append import Appender
 from services.ingest.log_connection import LogConnection
+from services.ingest.log_room import LogRoom
 from services.runtime.kafka import KafkaConnection, new_producer
+from services.runtime.log_disk import free_bytes
 from tests.ingest.conftest import make_topics
 from tests.ingest.cutting_proxy import cutting_proxy
 from tests.ingest.own_kafka import OwnKafka, own_kafka
@@ -154,7 +156,7 @@ def test_a_producer_given_up_while_kafka_hangs_leaves_no_request_waiting_for_it(
             return made[-1]
 
         log = LogConnection(producer, ("touchpoints",))
-        appender = Appender(log)
+        appender = Appender(log, LogRoom(lambda: log.ask(free_bytes), 0))
         appender.start()
         async with asyncio.timeout(60):
             await until(lambda: appender.problem is None)
