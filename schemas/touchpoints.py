@@ -225,6 +225,15 @@ class Consent(Open):
     wording_version: Name | None = None
 
 
+class Link(Open):
+    """A decision on what touchpoints with these identifiers say, that they are one customer's: it counts as never said, or counts
+    again. Of several decisions the latest holds, whenever it arrives. Who holds what changes as with any late fact."""
+
+    step: Literal["voided", "restored"]
+    by: Name | None = Field(None, description="who decided")
+    reason: Text | None = None
+
+
 class Custom(Open):
     """Everything else: kept and shown."""
 
@@ -248,6 +257,7 @@ PAYLOADS: dict[tuple[str, int], type[Open]] = {
     ("need", 1): Need,
     ("identify", 1): Identify,
     ("consent", 1): Consent,
+    ("link", 1): Link,
     ("custom", 1): Custom,
 }
 """(type, version) → the model of its payload: the list of everything Rapport understands."""

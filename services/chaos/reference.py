@@ -117,7 +117,7 @@ def _read(record: LogRecord, names: Names, policy: IdentityPolicy) -> tuple[Fact
 
 def _groups(facts: Sequence[Fact], policy: IdentityPolicy) -> tuple[dict[str, str], dict[str, set[str]], set[tuple[str, str]]]:
     """Identifier key → customer id, customer id → identifier keys, and the links that were refused."""
-    limits, shared = policy.limits or {}, _shared(facts, policy)
+    limits, shared, void = policy.limits or {}, _shared(facts, policy), _void(facts)
     group: dict[str, set[str]] = {}
     named: dict[str, Name] = {}
     first: dict[str, tuple[str, str]] = {}
@@ -128,8 +128,8 @@ def _groups(facts: Sequence[Fact], policy: IdentityPolicy) -> tuple[dict[str, st
             group.setdefault(name.key, {name.key})
             named[name.key] = name
             first.setdefault(name.key, (fact.occurred_at, fact.event_id))
-        for other in others:
-            if group[anchor.key] is group[other.key]:
+        for other in others if fact.type != "link" else ():
+            if group[anchor.key] is group[other.key] or (anchor.key, other.key) in void:
                 continue
             if anchor.key in shared or other.key in shared or not _within(group[anchor.key] | group[other.key], named, limits):
                 refused.add((anchor.key, other.key))
@@ -151,10 +151,16 @@ def _shared(facts: Iterable[Fact], policy: IdentityPolicy) -> set[str]:
     partners: dict[str, set[str]] = defaultdict(set)
     for fact in facts:
         anchor, *others = fact.names
-        for other in others:
+        for other in others if fact.type != "link" else ():
             if policy.rank(anchor.type) < policy.rank(other.type):
                 partners[other.key].add(anchor.key)
     return {key for key, anchors in partners.items() if len(anchors) > policy.partner_limit}
+
+
+def _void(facts: Iterable[Fact]) -> set[tuple[str, str]]:
+    """Links that a person took back, by the latest decision on each; facts in fact order."""
+    decided = {(fact.names[0].key, other.key): fact.payload["step"] for fact in facts if fact.type == "link" for other in fact.names[1:]}
+    return {pair for pair, step in decided.items() if step == "voided"}
 
 
 def _within(keys: Iterable[str], named: Mapping[str, Name], limits: Mapping[str, int]) -> bool:

@@ -1,7 +1,7 @@
 """Seeded traffic of a made-up shop: everything that makes order, identity and repetition matter. Pure.
 
 Customers buy under one identifier and are later linked to another; visitors turn out to be customers; couples share a mail
-address, offices a telephone; facts come late, early, twice, out of order; some lines are no touchpoints at all.
+address, offices a telephone; colleagues take links back; facts come late, early, twice, out of order; some lines are no touchpoints at all.
 """
 
 import json
@@ -94,7 +94,7 @@ class _Shop:
     def _touchpoint(self, occurred: datetime) -> dict[str, Any]:
         rnd = self._rnd
         person = min(int(rnd.expovariate(3.0) * self._people), self._people - 1)
-        kind = rnd.choices(("purchase", "refund", "visit", "identify", "chat", "call"), (40, 8, 20, 16, 8, 8))[0]
+        kind = rnd.choices(("purchase", "refund", "visit", "identify", "chat", "call", "link"), (40, 8, 20, 16, 8, 8, 2))[0]
         if kind == "refund" and person not in self._orders:
             kind = "purchase"
         known = self._known(person, kind)
@@ -120,7 +120,7 @@ class _Shop:
         )
         every: Known = [("customer_id", f"{name}-{person}"), mail, ("loyalty_card", f"{name}-card-{person}")]
         every.append(("phone", f"+4930{(hash_of(name) + (person // 40 if person % 3 == 0 else 1000 + person)) % 10**8:08d}"))
-        count = 2 if kind == "identify" else rnd.choice((1, 1, 1, 2))
+        count = 2 if kind in ("identify", "link") else rnd.choice((1, 1, 1, 2))
         chosen = rnd.sample(every, count)
         return [*chosen, visitor] if kind == "identify" and rnd.random() < 0.5 else chosen
 
@@ -137,6 +137,8 @@ class _Shop:
             return {"order_id": order, "refund_id": f"{order}-R{rnd.randrange(2)}", "amount_minor": amount, "currency": "EUR"}
         if kind == "identify":
             return {"traits": {"city": rnd.choice(("Ulm", "Aachen", None)), f"seen_{person % 3}": self._number}}
+        if kind == "link":
+            return {"step": rnd.choice(("voided", "voided", "restored"))}
         if kind == "visit":
             return {"place": "page", "name": f"/article/{rnd.randrange(50)}"}
         if kind == "chat":

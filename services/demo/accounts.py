@@ -48,6 +48,15 @@ def _traits(someone: Person, dice: Dice) -> dict[str, Any]:
     return traits
 
 
+def undone_links(shop: Shop) -> Iterator[Touchpoint]:
+    """Three couples have one telephone: a colleague takes back that it is the second one's."""
+    seconds = [order for order in registered_orders(shop) if person(order.customer).shares_phone and int(order.customer) % 2]
+    for order in seconds[:3]:
+        someone = person(order.customer)
+        void = {"step": "voided", "by": "desk", "reason": "a couple's telephone"}
+        yield simulated("link", f"sim-undone-{someone.number}", order.at + 30 * DAY, SOURCE, [someone.customer_id, someone.phone], void)
+
+
 def memberships(shop: Shop) -> Iterator[Touchpoint]:
     """Some buy the Gold Club's card for a year; half of them renew it, some cancel."""
     dice = Dice("memberships")

@@ -57,6 +57,7 @@ def happenings(opened: shop.Shop) -> Iterator[Touchpoint]:
         chats.messages(talked),
         accounts.registrations(opened),
         accounts.memberships(opened),
+        accounts.undone_links(opened),
         accounts.chat_logins(_sessions(talked), opened),
         marketing.campaigns(opened),
         marketing.visits(opened),

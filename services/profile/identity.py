@@ -7,6 +7,9 @@ type than its limit is refused. Groups only grow along the way, so of each pair 
 A ``LinkedSet`` is everything that links connect, limits ignored: what one late fact can change, and no more. While it
 breaks no limit it is one customer; otherwise its links are tried again from the first. A value linked to more than
 ``partner_limit`` stronger identifiers is *shared*: its links are void, and it holds on its own.
+
+A person may *decide* on a link: it counts as never made, or counts again. Of several decisions on a pair the latest in fact
+order holds, whether it came before or after what it decides on.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,6 +21,8 @@ from services.profile.identifiers import IdentityPolicy, Name
 
 Fact = tuple[str, str]
 """(occurred_at, event_id): fact order is tuple order."""
+Decision = tuple[str, str, bool]
+"""(occurred_at, event_id, whether the link counts): the greatest holds."""
 
 
 class Member(msgspec.Struct, array_like=True):
@@ -37,12 +42,14 @@ class Member(msgspec.Struct, array_like=True):
 
 
 class LinkedSet(msgspec.Struct, array_like=True):
-    """Identifiers connected by links. ``links[a][b]`` is the earliest fact that linked b to its anchor a."""
+    """Identifiers connected by links, or by decisions on them. ``links[a][b]`` is the earliest fact that linked b to its anchor
+    a; ``decided[a][b]`` the latest decision on that link, which need not have been made."""
 
     id: str
     members: dict[str, Member]
     links: dict[str, dict[str, Fact]]
     refused: list[tuple[str, str]] = []
+    decided: dict[str, dict[str, Decision]] = {}
 
 
 @dataclass(slots=True)
@@ -101,11 +108,11 @@ def first_seen(policy: IdentityPolicy, names: Sequence[Name], fact: Fact) -> Lin
     return LinkedSet(anchor.id, members, links)
 
 
-def observe(policy: IdentityPolicy, known: Iterable[LinkedSet], names: Sequence[Name], fact: Fact) -> Observed:
+def observe(policy: IdentityPolicy, known: Iterable[LinkedSet], names: Sequence[Name], fact: Fact, counts: bool | None = None) -> Observed:
     """Takes one touchpoint in. ``known`` are the sets that hold any of ``names``; they are used up (changed or dropped).
 
-    ``names`` are distinct, strongest first (``strongest_first``). The result is a function of all facts seen, whatever
-    their order.
+    ``names`` are distinct, strongest first (``strongest_first``). ``counts``: None for a touchpoint that links them; else it
+    decides whether these links count. The result is a function of all facts seen, whatever their order.
     """
     sets = list({one.id: one for one in known}.values())
     place = {key: one for one in sets for key in one.members}
@@ -118,11 +125,14 @@ def observe(policy: IdentityPolicy, known: Iterable[LinkedSet], names: Sequence[
     anchor = place[names[0].key].members[names[0].key]
     anchor.anchored = True
     others = [place[name.key].members[name.key] for name in names[1:]]
-    newly_shared = [member for member in others if _becomes_shared(policy, member, anchor, names[0].key)]
+    newly_shared = [member for member in others if counts is None and _becomes_shared(policy, member, anchor, names[0].key)]
     linking = [] if anchor.shared else [name.key for name, member in zip(names[1:], others, strict=True) if not member.shared]
     joined = {one.id: one for one in (place[key] for key in (names[0].key, *linking))}
     whole = _united(joined.values())
-    _add_links(whole, names[0].key, linking, fact)
+    if counts is None:
+        _add_links(whole, names[0].key, linking, fact)
+    else:
+        _add_decisions(whole, names[0].key, linking, (*fact, counts))
     results = [whole, *(one for one in sets if one.id not in joined)]
     observed = Observed(anchor, [])
     for one in results:
@@ -144,6 +154,7 @@ def _united(sets: Iterable[LinkedSet]) -> LinkedSet:
         largest.members.update(other.members)
         largest.links.update(other.links)
         largest.refused += other.refused
+        largest.decided.update(other.decided)
     return largest
 
 
@@ -165,6 +176,18 @@ def _add_links(whole: LinkedSet, anchor: str, others: Sequence[str], fact: Fact)
             links[other] = min(links.get(other, fact), fact)
 
 
+def _add_decisions(whole: LinkedSet, anchor: str, others: Sequence[str], decision: Decision) -> None:
+    if others:
+        decided = whole.decided.setdefault(anchor, {})
+        for other in others:
+            decided[other] = max(decided.get(other, decision), decision)
+
+
+def _is_void(one: LinkedSet, a: str, b: str) -> bool:
+    decision = one.decided.get(a, {}).get(b)
+    return decision is not None and not decision[2]
+
+
 def _without_shared(one: LinkedSet, newly_shared: Sequence[Member], observed: Observed) -> list[LinkedSet]:
     """The set without the links of identifiers that have become shared: often several sets."""
     gone = {key for key, member in one.members.items() if any(member is shared for shared in newly_shared)}
@@ -173,15 +196,18 @@ def _without_shared(one: LinkedSet, newly_shared: Sequence[Member], observed: Ob
     for a, b, _ in list(_links(one)):
         if a in gone or b in gone:
             del one.links[a][b]
-            observed.refused.append((one.members[a], one.members[b], "shared"))
+            if not _is_void(one, a, b):
+                observed.refused.append((one.members[a], one.members[b], "shared"))
     one.links = {a: others for a, others in one.links.items() if others}
+    decided = {a: {b: said for b, said in others.items() if b not in gone} for a, others in one.decided.items() if a not in gone}
+    one.decided = {a: others for a, others in decided.items() if others}
     return _components(one)
 
 
 def _components(whole: LinkedSet) -> list[LinkedSet]:
     """The connected parts that are left after links were voided, each with its own id."""
     parent = {key: key for key in whole.members}
-    for a, b, _ in _links(whole):
+    for a, b in [*((a, b) for a, b, _ in _links(whole)), *((a, b) for a, others in whole.decided.items() for b in others)]:
         parent[_root(parent, b)] = _root(parent, a)
     parts: dict[str, LinkedSet] = {}
     for key, member in whole.members.items():
@@ -190,6 +216,8 @@ def _components(whole: LinkedSet) -> list[LinkedSet]:
         part.members[key] = member
         if links := whole.links.get(key):
             part.links[key] = links
+        if decided := whole.decided.get(key):
+            part.decided[key] = decided
     for a, b in whole.refused:
         if b in whole.links.get(a, {}):
             parts[_root(parent, a)].refused.append((a, b))
@@ -212,14 +240,14 @@ def _regroup(policy: IdentityPolicy, one: LinkedSet, observed: Observed) -> None
 
 def _groups(policy: IdentityPolicy, one: LinkedSet) -> tuple[list[list[Member]], list[tuple[str, str, str]]]:
     limits = policy.limits or {}
-    if not _breaks(limits, _counts(limits, one.members.values())):
+    if not one.decided and not _breaks(limits, _counts(limits, one.members.values())):
         return [list(one.members.values())], []
     parent = {key: key for key in one.members}
     counts = {key: _counts(limits, [member]) for key, member in one.members.items()}
     refused: list[tuple[str, str, str]] = []
     for a, b, _ in sorted(_links(one), key=lambda link: (link[2], policy.rank(one.members[link[1]].type), link[1], link[0])):
         left, right = _root(parent, a), _root(parent, b)
-        if left == right:
+        if left == right or _is_void(one, a, b):
             continue
         together = {kind: counts[left].get(kind, 0) + counts[right].get(kind, 0) for kind in counts[left] | counts[right]}
         if broken := _breaks(limits, together):

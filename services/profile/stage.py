@@ -152,8 +152,9 @@ class ProfileStage:
         found = customers.sets.get(names[0].key)
         joined: list[Member] = []
         reshaped: set[str] = set()
-        if found is None or not is_known(found, names, fact):
-            found, joined, reshaped = self._link(names, fact, changes)
+        counts = one.payload.step == "restored" if touchpoint.type == "link" else None
+        if found is None or counts is not None or not is_known(found, names, fact):
+            found, joined, reshaped = self._link(names, fact, counts, changes)
         member = found.members[names[0].key]
         customer = customers.by_id.get(member.customer) or customers.customer(member.customer, _key_of(found, member.customer))
         customers.take(member.id, touchpoint, one.payload)
@@ -168,16 +169,16 @@ class ProfileStage:
         for id in reshaped:
             self._stand(customers.by_id[id], touchpoint.event_id, changes, transaction)
 
-    def _link(self, names: list[Name], fact: Fact, changes: Changes) -> tuple[LinkedSet, list[Member], set[str]]:
-        """Takes in what the touchpoint says about who is who: its anchor's set, the members new to its customer, and the
-        customers that hold other identifiers than before."""
+    def _link(self, names: list[Name], fact: Fact, counts: bool | None, changes: Changes) -> tuple[LinkedSet, list[Member], set[str]]:
+        """Takes in what the touchpoint says about who is who (``counts``: decides): its anchor's set, the members new to its
+        customer, and the customers that hold other identifiers than before."""
         customers = self._customers
         known = [customers.sets[name.key] for name in names if name.key in customers.sets]
-        if not known and (fresh := first_seen(self._identity, names, fact)):
+        if not known and counts is None and (fresh := first_seen(self._identity, names, fact)):
             customers.set_changed(fresh)
             customers.begin(fresh.id, names[0].key)
             return fresh, list(fresh.members.values()), set()
-        observed = observe(self._identity, known, names, fact)
+        observed = observe(self._identity, known, names, fact, counts)
         found = self._keep(observed.sets, names)
         joined, reshaped = announce(customers, changes, observed, fact[1])
         return found, joined, reshaped

@@ -64,6 +64,7 @@ def _identity(store: StoreSnapshot, holders: Holders) -> Iterator[Shown]:
         for key, member in one.members.items():
             fields = _member(member) | {
                 "links": sorted([other, *fact] for other, fact in one.links.get(key, {}).items()),
+                "decided": sorted([other, *said] for other, said in one.decided.get(key, {}).items()),
                 "refused": [b for a, b in refused if a == key],
                 "linked set": whole,
                 "found by its key": place.pop(key, None) == one.id == id,

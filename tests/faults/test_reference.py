@@ -62,6 +62,15 @@ def test_a_mail_address_of_a_couple_belongs_to_whoever_came_first() -> None:
     assert found.refused == {("customer_id:2", "email:we@b.de")}
 
 
+def test_a_link_that_a_colleague_takes_back_was_never_made_until_it_is_restored() -> None:
+    one, other = purchase("a", "2026-01-01", {"email": "a@b.de"}, 1_000), purchase("b", "2026-01-02", {"customer_id": "7"}, 1_000)
+    link = fact("c", "identify", "2026-01-03", {"email": "a@b.de", "customer_id": "7"}, traits={})
+    void = fact("d", "link", "2026-01-01", {"email": "a@b.de", "customer_id": "7"}, step="voided")
+    assert balances(folded(void, one, other, link)) == [(60, "member"), (60, "member")]
+    restored = fact("e", "link", "2026-01-04", {"email": "a@b.de", "customer_id": "7"}, step="restored")
+    assert balances(folded(restored, void, one, other, link)) == [(70, "member")]
+
+
 def test_a_telephone_of_an_office_identifies_nobody() -> None:
     calls = [
         fact(f"e{n}", "identify", f"2026-01-{n + 1:02d}", {"email": f"p{n}@b.de", "phone": "+493012345678"}, traits={}) for n in range(11)

@@ -17,30 +17,34 @@ def customers(policy: IdentityPolicy, log: Iterable[dict[str, Any]]) -> dict[str
             one["occurred_at"],
             one["event_id"],
             sorted({_name(policy, i) for i in one["identifiers"]}, key=lambda n: (policy.rank(n.type), n.key)),
+            one["payload"]["step"] if one["type"] == "link" else "said",
         )
         for one in log
     )
     partners: dict[Name, set[Name]] = defaultdict(set)
-    for _, _, (anchor, *others) in facts:
+    decided: dict[tuple[Name, Name], str] = {}
+    for _, _, (anchor, *others), step in facts:
         for other in others:
-            if policy.rank(anchor.type) < policy.rank(other.type):
+            if step != "said":
+                decided[anchor, other] = step
+            elif policy.rank(anchor.type) < policy.rank(other.type):
                 partners[other].add(anchor)
     shared = {name for name, stronger in partners.items() if len(stronger) > policy.partner_limit}
     groups: dict[Name, set[Name]] = {}
     first: dict[Name, tuple[str, str]] = {}
-    for at, event_id, (anchor, *others) in facts:
+    for at, event_id, (anchor, *others), step in facts:
         for name in (anchor, *others):
             groups.setdefault(name, {name})
             first.setdefault(name, (at, event_id))
-        for other in others:
+        for other in others if step == "said" else ():
             together = groups[anchor] | groups[other]
-            if not {anchor, other} & shared and not _breaks(policy, together):
+            if decided.get((anchor, other)) != "voided" and not {anchor, other} & shared and not _breaks(policy, together):
                 for name in together:
                     groups[name] = together
     found: dict[str, tuple[set[str], set[str]]] = {}
     for group in {frozenset(group) for group in groups.values()}:
         leader = min(group, key=lambda n: (first[n], policy.rank(n.type), n.value))
-        found[leader.id] = ({name.key for name in group}, {event_id for _, event_id, (anchor, *_) in facts if anchor in group})
+        found[leader.id] = ({name.key for name in group}, {event_id for _, event_id, (anchor, *_), _ in facts if anchor in group})
     return found
 
 

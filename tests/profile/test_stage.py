@@ -62,6 +62,92 @@ def test_a_late_fact_turns_a_refusal_round_and_identifiers_move() -> None:
     assert {one["value"] for one in holders["2"]} == {"2"}
 
 
+def linked(event_id: str, step: str, *identifiers: str, hour: float) -> dict[str, Any]:
+    return touchpoint(event_id, *identifiers, hour=hour, type="link", source="desk", step=step)
+
+
+def held(run: Run) -> set[frozenset[str]]:
+    """The identifiers of each living customer."""
+    return {frozenset(one["value"] for one in profile["identifiers"]) for profile in run.living().values()}
+
+
+def test_a_merge_is_undone_by_voiding_its_link_and_everything_is_as_if_it_had_never_been() -> None:
+    run = Run()
+    run.feed(purchase("e1", "customer_id:1", hour=1), purchase("e2", "email:a@example.org", hour=2, total=300))
+    run.feed(touchpoint("e3", "customer_id:1", "email:a@example.org", hour=3))
+    assert run.only()["spend"]["EUR"]["gross_minor"] == 1300
+
+    run.feed(linked("e4", "voided", "customer_id:1", "email:a@example.org", hour=4))
+
+    assert held(run) == {frozenset(["1"]), frozenset(["a@example.org"])}
+    mail, number = derived_id("email:a@example.org", b"rapport"), derived_id("customer_id:1", b"rapport")
+    assert run.living()[mail]["spend"]["EUR"]["gross_minor"] == 300
+    assert run.living()[number]["spend"]["EUR"]["gross_minor"] == 1000
+    (left,), (joined,) = run.events("identifiers_left"), run.events("identifiers_joined")
+    assert (left["customer_id"], left["holder"], left["cause"]) == (number, mail, "e4")
+    assert (joined["customer_id"], joined["former"], [one["value"] for one in joined["identifiers"]]) == (mail, number, ["a@example.org"])
+
+
+@pytest.mark.parametrize("void_comes", [0, 1, 2])
+def test_a_link_is_void_whether_the_decision_comes_before_or_after_it(void_comes: int) -> None:
+    facts = [
+        touchpoint("e1", "customer_id:1", "phone:+12025550100", hour=1),
+        touchpoint("e2", "customer_id:1", "phone:+12025550100", hour=9),
+    ]
+    facts.insert(void_comes, linked("e3", "voided", "phone:+12025550100", "customer_id:1", hour=5))
+    run = Run()
+    for fact in facts:
+        run.feed(fact)
+    assert held(run) == {frozenset(["1"]), frozenset(["+12025550100"])}
+    assert run.events("link_refused") == []
+
+
+def test_of_several_decisions_the_latest_in_fact_order_holds() -> None:
+    run = Run()
+    run.feed(linked("e3", "restored", "customer_id:1", "email:a@example.org", hour=3))
+    run.feed(touchpoint("e1", "customer_id:1", "email:a@example.org", hour=1))
+    run.feed(linked("e2", "voided", "customer_id:1", "email:a@example.org", hour=2))
+    assert held(run) == {frozenset(["1", "a@example.org"])}
+    run.feed(linked("e4", "voided", "customer_id:1", "email:a@example.org", hour=4))
+    assert held(run) == {frozenset(["1"]), frozenset(["a@example.org"])}
+
+
+def test_to_restore_what_was_never_linked_links_nothing() -> None:
+    run = Run()
+    run.feed(linked("e1", "restored", "customer_id:1", "email:a@example.org", hour=1))
+    assert held(run) == {frozenset(["1"]), frozenset(["a@example.org"])}
+
+
+def test_identifiers_that_something_else_links_stay_together_when_one_link_is_void() -> None:
+    run = Run()
+    run.feed(
+        touchpoint("e1", "customer_id:1", "email:a@example.org", hour=1), touchpoint("e2", "email:a@example.org", "phone:+12025550100")
+    )
+    run.feed(touchpoint("e3", "customer_id:1", "phone:+12025550100", hour=3))
+    run.feed(linked("e4", "voided", "customer_id:1", "phone:+12025550100", hour=4))
+    assert len(run.living()) == 1
+
+
+def test_a_void_link_gives_way_to_one_that_it_stood_in_the_way_of() -> None:
+    run = Run()
+    run.feed(
+        touchpoint("e1", "customer_id:1", "email:a@example.org", hour=1), touchpoint("e2", "customer_id:2", "email:a@example.org", hour=2)
+    )
+    assert held(run) == {frozenset(["1", "a@example.org"]), frozenset(["2"])}
+    run.feed(linked("e3", "voided", "customer_id:1", "email:a@example.org", hour=3))
+    assert held(run) == {frozenset(["2", "a@example.org"]), frozenset(["1"])}
+
+
+def test_a_decision_on_a_shared_value_changes_nothing() -> None:
+    run = Run(policy=IdentityPolicy(limits={"customer_id": 1}, partner_limit=2))
+    office = "phone:+12025550100"
+    run.feed(linked("e9", "voided", "customer_id:0", office, hour=9))
+    run.feed(*(touchpoint(f"e{n}", f"customer_id:{n}", office, hour=n) for n in range(3)))
+    run.feed(linked("e8", "restored", "customer_id:0", office, hour=10))
+    assert len(held(run)) == 4
+    assert [event["anchor"]["value"] for event in run.events("link_refused") if event["reason"] == "shared"] == ["1"]
+
+
 def test_a_number_shared_by_too_many_identifies_nobody_any_more() -> None:
     run = Run(policy=IdentityPolicy(limits={"customer_id": 1}, partner_limit=2))
     office = "phone:+12025550100"

@@ -84,6 +84,7 @@ _payloads = st.one_of(
     st.builds(lambda s: ("call", {"direction": "inbound", "outcome": "answered", "sentiment": s / 10}), st.integers(-10, 10)),
     st.builds(lambda g: ("consent", {"purpose": "news", "channel": "email", "granted": g}), st.booleans()),
     st.builds(lambda t: ("need", {"category": "x", "text": t}), st.sampled_from("mn")),
+    st.builds(lambda step: ("link", {"step": step}), st.sampled_from(["voided", "voided", "restored"])),
 )
 
 

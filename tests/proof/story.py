@@ -14,6 +14,7 @@ STORY = (
     touchpoint("e6", "customer_id:1", "anonymous_id:x", hour=5, type="survey", kind="csat", score=4, scale=5),
     touchpoint("e7", "customer_id:1", hour=6, type="case", case_id="k1", step="received"),
     touchpoint("e8", "customer_id:2", hour=7, type="chat", conversation_id="c1", direction="inbound", sentiment=-0.2),
+    touchpoint("e9", "customer_id:2", "anonymous_id:x", hour=7, type="link", step="voided"),
     touchpoint("e1", "customer_id:9", hour=8, name="the same event_id, said otherwise"),
 )
-"""Two customers: a merge, a refund, a complaint, a conversation, a conflicting repeat."""
+"""Two customers: a merge, a refund, a complaint, a conversation, a decision on a link, a conflicting repeat."""

@@ -34,7 +34,7 @@ CREATE OR REPLACE VIEW rapport.touchpoints
 (
     event_id String COMMENT 'the channel''s own id, unique for ever',
     customer_id UUID COMMENT 'the customer it belongs to now, merges included',
-    type LowCardinality(String) COMMENT 'call, email, chat, social, message, visit, purchase, refund, case, survey, opportunity, membership, need, identify, consent or custom',
+    type LowCardinality(String) COMMENT 'call, email, chat, social, message, visit, purchase, refund, case, survey, opportunity, membership, need, identify, consent, link or custom',
     version UInt16 COMMENT 'version of the payload''s schema',
     occurred_at DateTime64(6, 'UTC') COMMENT 'when it happened (UTC)',
     received_at DateTime64(6, 'UTC') COMMENT 'when Rapport received it (UTC)',
