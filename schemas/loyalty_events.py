@@ -1,10 +1,10 @@
-"""What the loyalty stage publishes: entries and tiers on ``loyalty-events``, whole accounts on ``loyalty-accounts``.
+"""What the loyalty stage publishes: entries, tiers and redemptions on ``loyalty-events``, whole accounts on ``loyalty-accounts``.
 
 Posted entries are never edited. When a late fact, a refund or a merge changes what should have been posted, the difference
 is posted as entries of kind ``compensate``, so the entries of an account always add up to its balance.
 """
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -20,7 +20,7 @@ class LoyaltyEvent(Published):
     account_id: CustomerId
     sequence: int = Field(ge=1, description="1, 2, 3… for each account, without a hole")
     recorded_at: Moment = Field(description="when the loyalty stage posted it")
-    cause: str = Field(description="event_id of the touchpoint, `clock`, `merge:CUSTOMER` or `programme:VERSION`")
+    cause: str = Field(description="event_id of the touchpoint, `redemption:ID`, `clock`, `merge:CUSTOMER` or `programme:VERSION`")
 
 
 class EntryPosted(LoyaltyEvent):
@@ -36,7 +36,9 @@ class EntryPosted(LoyaltyEvent):
     corrected_kind: EntryKind | None = Field(None, description="of compensate: the kind of that entry; null: the entry's own kind counts")
     amount: int = Field(description="points, or minor units of the currency; negative takes away")
     lot_id: str = Field(description="the lot that the entry adds to or takes from: SOURCE_EVENT:RULE, with :YEAR for a birthday")
-    source_event: str = Field(description="event_id of the touchpoint that earned the lot, or took from it")
+    source_event: str = Field(
+        description="event_id of the touchpoint that earned the lot, or took from it; `redemption:ID` for points spent"
+    )
     rule: str | None
     rule_version: int | None
     effective_at: Moment = Field(description="the moment of the fact (event time), or at which the lot expired")
@@ -63,10 +65,34 @@ class AccountMergedInto(LoyaltyEvent):
     survivor: CustomerId
 
 
+RedemptionId = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
+MAX_POINTS = 10**12
+Points = Annotated[int, Field(ge=1, le=MAX_POINTS)]
+Why = Annotated[str, Field(max_length=2_000, pattern=r"^[^\x00]*$")]
+
+
+class RedemptionAccepted(LoyaltyEvent):
+    """Points were spent: a command that was accepted, and is never decided again. The entries of kind `redeem` that follow say of which
+    lots. It is a fact that no touchpoint tells, so this message is where it is kept for ever: it belongs to whoever holds `anchor`."""
+
+    event: Literal["redemption_accepted"] = "redemption_accepted"
+    redemption_id: RedemptionId = Field(description="of the command, unique for ever: whoever sends it again spends nothing more")
+    customer_id: CustomerId = Field(description="the customer as the command named it; account_id is who that was then")
+    anchor: CustomerId = Field(
+        description="id of the identifier under which it is kept: of those whose facts earned the points, the main one"
+    )
+    points: Points
+    occurred_at: Moment = Field(description="its moment among the facts of its account")
+    source: str = Field(description="name of the key that it came with")
+    why: Why = Field("", description="in the words of whoever sent it")
+    balance: int = Field(description="the account's balance after it")
+
+
 LOYALTY_EVENTS: dict[str, type[LoyaltyEvent]] = {
     "entry_posted": EntryPosted,
     "tier_changed": TierChanged,
     "account_merged_into": AccountMergedInto,
+    "redemption_accepted": RedemptionAccepted,
 }
 
 

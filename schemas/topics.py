@@ -44,7 +44,9 @@ PROFILES = Topic(
     compacted=True,
     headers=("id", "sequence"),
 )
-LOYALTY_CHANGES = Topic("loyalty-events", "each entry and tier of each account, in order", "account_id", tuple(LOYALTY_EVENTS.values()))
+LOYALTY_CHANGES = Topic(
+    "loyalty-events", "each entry, tier and redemption of each account, in order", "account_id", tuple(LOYALTY_EVENTS.values())
+)
 LOYALTY_ACCOUNTS = Topic(
     "loyalty-accounts",
     "the latest whole snapshot of each account",

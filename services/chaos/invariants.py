@@ -1,5 +1,6 @@
 """What must hold when the flow is quiet, whatever went wrong before (I1 to I4 and I6; ``quiet`` is I5)."""
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -10,7 +11,7 @@ from services.chaos import rebuilt
 from services.chaos.log_reader import LogReader
 from services.chaos.order import faults_of_order
 from services.chaos.quiet import client_of
-from services.chaos.reference import LEVELS, Customer, Expected, LogRecord, expected
+from services.chaos.reference import LEVELS, Customer, Expected, LogRecord, Redemption, expected
 from services.chaos.sender import Promised
 from services.chaos.stack import Stack
 from services.profile.app import identity_policy
@@ -26,6 +27,7 @@ ONE_ROW_EACH: Mapping[str, str] = {
     "customer_identifiers": "identifier_id",
     "loyalty_ledger": "entry_id",
     "loyalty_accounts": "account_id",
+    "redemptions": "redemption_id",
     "quarantine": "quarantine_id",
 }
 """View → what must be unique in it."""
@@ -43,7 +45,8 @@ class Check:
         """All invariants. The flow must be quiet."""
         touchpoints = self._log.records(TOUCHPOINTS.name)
         log = [LogRecord(one.topic, one.partition, one.offset, one.timestamp, one.value or b"") for one in touchpoints]
-        reference = expected(log, identity_policy(Settings().identity))
+        accepted = self._redemptions()
+        reference = expected(log, identity_policy(Settings().identity), accepted.values())
         client = client_of(self._stack)
         self._nothing_lost(client, reference)
         self._nothing_twice(client)
@@ -57,8 +60,19 @@ class Check:
             "duplicates dropped": reference.duplicates,
             "customers": len(reference.customers),
             "links refused": len(reference.refused),
+            "redemptions": len(accepted),
         }
         return self
+
+    def _redemptions(self) -> dict[str, Redemption]:
+        """I2: each accepted once, however often it was asked or published."""
+        found: dict[str, Redemption] = {}
+        for record in rebuilt.redemptions_in(self._log.records(LOYALTY_CHANGES.name)):
+            said = json.loads(record.value or b"")
+            if said["redemption_id"] in found:
+                self.wrong.append(f"I2: the redemption {said['redemption_id']} was accepted twice")
+            found[said["redemption_id"]] = Redemption(said["redemption_id"], said["anchor"], said["points"])
+        return found
 
     def _nothing_lost(self, client: Client, reference: Expected) -> None:
         """I1."""
@@ -97,13 +111,13 @@ class Check:
 
     def _points(self, client: Client, reference: Expected) -> None:
         """I3."""
-        rows = client.execute("SELECT toString(account_id), balance, tier FROM rapport.loyalty_accounts")
-        told = {id: (one.balance, one.tier) for id, one in reference.customers.items() if one.tier}
-        emptied = (0, LEVELS[0][0])  # opened by facts that turned out to be somebody else's: stays, with its history
-        shown = {id: (balance, tier) for id, balance, tier in rows if id in told or (balance, tier) != emptied}
+        rows = client.execute("SELECT toString(account_id), balance, redeemed, tier FROM rapport.loyalty_accounts")
+        told = {id: (one.balance, one.redeemed, one.tier) for id, one in reference.customers.items() if one.tier}
+        emptied = (0, 0, LEVELS[0][0])  # opened by facts that turned out to be somebody else's: stays, with its history
+        shown = {id: tuple(account) for id, *account in rows if id in told or tuple(account) != emptied}
         self._same("I3: accounts", told, shown)
         sums = dict(client.execute("SELECT toString(account_id), sum(amount) FROM rapport.loyalty_ledger GROUP BY account_id"))
-        self._same("I3: the ledger's sums", {id: b for id, (b, _) in told.items() if b}, {id: s for id, s in sums.items() if s})
+        self._same("I3: the ledger's sums", {id: b for id, (b, *_) in told.items() if b}, {id: s for id, s in sums.items() if s})
         ((entries,),) = client.execute("SELECT count() FROM rapport.loyalty_ledger")
         self.figures["ledger entries"] = entries
 
@@ -119,6 +133,7 @@ class Check:
     def _rebuilt(self) -> None:
         """I6."""
         changes = rebuilt.without_repeats(self._log.records(PROFILE_CHANGES.name))
+        changes += rebuilt.redemptions_in(self._log.records(LOYALTY_CHANGES.name))
         pairs: list[tuple[str, Callable[[], rebuilt.Living], str]] = [
             ("profiles", lambda: rebuilt.profiles_from(self._log.records(TOUCHPOINTS.name)), PROFILES.name),
             ("accounts", lambda: rebuilt.accounts_from(changes), LOYALTY_ACCOUNTS.name),

@@ -34,7 +34,7 @@ def profiles_from(log: Sequence[Record]) -> Living:
 
 
 def accounts_from(log: Sequence[Record]) -> Living:
-    """Of the topic ``profile-events`` without its repeats."""
+    """Of the topic ``profile-events`` without its repeats, and the redemptions, in any order."""
     process = loyalty_app.PROCESS
     store = MemoryEventStore(kinds=process.kinds, item_kinds=process.item_kinds)
     return _folded(LoyaltyStage(store, programme_file.load(PROGRAMME), SystemClock()), store, log)
@@ -61,6 +61,11 @@ def without_repeats(records: Iterable[Record]) -> list[Record]:
             highest[record.partition] = id
             kept.append(record)
     return kept
+
+
+def redemptions_in(records: Iterable[Record]) -> list[Record]:
+    """Of the topic ``loyalty-events``, without repeats."""
+    return [record for record in without_repeats(records) if dict(record.headers)["type"] == b"redemption_accepted"]
 
 
 def _folded(stage: Stage, store: EventStore, log: Sequence[Record]) -> Living:

@@ -41,6 +41,14 @@ class Fact(NamedTuple):
     payload: Mapping[str, Any]
 
 
+class Redemption(NamedTuple):
+    """Points that were spent, as ``loyalty-events`` says, where alone it is told; ``anchor``: id of the identifier it belongs to."""
+
+    redemption_id: str
+    anchor: str
+    points: int
+
+
 @dataclass
 class Customer:
     """``net`` and ``orders``: by currency, in minor units, and over all currencies."""
@@ -51,6 +59,7 @@ class Customer:
     orders: int = 0
     traits: dict[str, Any] = field(default_factory=dict)
     balance: int = 0
+    redeemed: int = 0
     tier: str = ""
 
 
@@ -64,8 +73,8 @@ class Expected:
     duplicates: int
 
 
-def expected(log: Iterable[LogRecord], policy: IdentityPolicy) -> Expected:
-    """The whole log, each partition's records in order."""
+def expected(log: Iterable[LogRecord], policy: IdentityPolicy, redemptions: Iterable[Redemption] = ()) -> Expected:
+    """The whole log, each partition's records in order; each redemption once."""
     facts, quarantined, duplicates = _facts(log, policy)
     facts.sort()
     holder, identifiers, refused = _groups(facts, policy)
@@ -76,6 +85,11 @@ def expected(log: Iterable[LogRecord], policy: IdentityPolicy) -> Expected:
     for id, theirs in own.items():
         _profile(customers[id], theirs)
         _points(customers[id], theirs)
+    held = {name.id: holder[name.key] for fact in facts for name in fact.names}
+    for redemption in redemptions:
+        spender = customers[held[redemption.anchor]]
+        spender.redeemed += redemption.points
+        spender.balance -= redemption.points
     return Expected(customers, quarantined, refused, duplicates)
 
 

@@ -12,6 +12,7 @@ from schemas.quarantine import Quarantined, kept
 from services.loyalty.account_record import AccountRecord
 from services.loyalty.moves import TierMove
 from services.loyalty.posting import Posting
+from services.loyalty.redeeming import Possible, Redeem
 from services.loyalty.statements import Unusable
 from services.runtime.event_store import NewEvent
 from services.runtime.stage import Record
@@ -21,6 +22,7 @@ _encode = msgspec.json.Encoder().encode
 _EntryPosted = struct_of(published.EntryPosted)
 _TierChanged = struct_of(published.TierChanged)
 _MergedInto = struct_of(published.AccountMergedInto)
+_RedemptionAccepted = struct_of(published.RedemptionAccepted)
 _Quarantined = struct_of(Quarantined)
 
 
@@ -83,6 +85,21 @@ class Announcements:
         """Nothing is left in the account of a customer that was merged."""
         self._add(account, "account_merged_into", _MergedInto(**self._head(account, f"merge:{survivor}"), survivor=survivor))
 
+    def redemption_accepted(self, account: AccountRecord, command: Redeem, possible: Possible, anchor: str) -> bytes:
+        """Points are spent. Returns what is published."""
+        said = _RedemptionAccepted(
+            **self._head(account, possible.fact.event_id),
+            redemption_id=command.redemption_id,
+            customer_id=command.customer,
+            anchor=anchor,
+            points=command.points,
+            occurred_at=possible.fact.at,
+            source=command.source,
+            why=command.why,
+            balance=possible.balance,
+        )
+        return self._add(account, "redemption_accepted", said)
+
     def quarantined(self, record: Record, error: Unusable) -> None:
         """A message that nobody here understands is set aside."""
         place = f"{record.topic}:{record.partition}:{record.offset}"
@@ -106,9 +123,10 @@ class Announcements:
     def _head(self, account: AccountRecord, cause: str) -> dict[str, Any]:
         return {"account_id": account.id, "sequence": account.sequence + 1, "recorded_at": self.recorded_at, "cause": cause}
 
-    def _add(self, account: AccountRecord, kind: str, event: Any) -> None:
+    def _add(self, account: AccountRecord, kind: str, event: Any) -> bytes:
         account.sequence += 1
         self.touched[account.id] = account
         stored = NewEvent(uuid_of(account.id), account.sequence, kind, _encode(event))
         self.events.append(stored)
         self.of.setdefault(account.id, []).append(stored)
+        return stored.state

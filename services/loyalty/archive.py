@@ -9,8 +9,9 @@ from services.loyalty.posting import Ledger, ledger
 from services.loyalty.remembered import Remembered
 from services.runtime.event_store import EventStore, NewEvent, Transaction
 
-KINDS = ("accounts", "holders", "programme")
-"""``accounts``: account id → AccountRecord; ``holders``: identifier id → Holder; ``programme``: see programme_change."""
+KINDS = ("accounts", "holders", "programme", "redemptions")
+"""``accounts``: account id → AccountRecord; ``holders``: identifier id → Holder; ``programme``: see programme_change;
+``redemptions``: redemption id → the ``redemption_accepted`` that was published."""
 ITEM_KINDS = ("facts",)
 """``facts``: anchor → fact key → Fact"""
 
@@ -27,6 +28,7 @@ class Archive:
         self._accounts: Remembered[AccountRecord] = Remembered(remember)
         self._holders: Remembered[Holder] = Remembered(2 * remember)
         self._changed_holders: dict[str, Holder] = {}
+        self._redemptions: dict[str, bytes] = {}
         self._facts: dict[str, Facts] = {}
         self._facts_before: dict[str, Facts] = {}
         self._events: dict[str, list[NewEvent]] = {}
@@ -38,7 +40,7 @@ class Archive:
         self._holders.age()
         self._facts_before, self._facts = self._facts, {}
         self._events_before, self._events = self._events, {}
-        self._changed_holders = {}
+        self._changed_holders, self._redemptions = {}, {}
 
     def forget(self) -> None:
         self._accounts.forget()
@@ -68,6 +70,13 @@ class Archive:
         self._holders.put(identifier, holder)
         self._changed_holders[identifier] = holder
 
+    def redemption(self, id: str) -> bytes | None:
+        """What was accepted with that id. Not for a batch whose forerunner may not be stored yet."""
+        return self._redemptions.get(id) or self._store.rows("redemptions", [id]).get(id)
+
+    def accept(self, redemption_id: str, said: bytes) -> None:
+        self._redemptions[redemption_id] = said
+
     def known(self, id: str) -> AccountRecord | None:
         """An account that was loaded in this batch, if it exists."""
         return self._accounts.get(id)
@@ -87,6 +96,11 @@ class Archive:
         """All facts of each account, those of this batch too."""
         stored = self._store.items("facts", {anchor for account in accounts for anchor in account.anchors})
         return [self._united(account.anchors, stored) for account in accounts]
+
+    def earned_under(self, account: AccountRecord) -> dict[str, str]:
+        """Event id → the anchor under which that fact of the account is kept."""
+        stored = self._store.items("facts", account.anchors)
+        return {fact.event_id: anchor for anchor in account.anchors for fact in self._united([anchor], stored).values()}
 
     def _united(self, anchors: Iterable[str], stored: dict[str, list[tuple[str, bytes]]]) -> Facts:
         facts: Facts = {}
@@ -111,4 +125,5 @@ class Archive:
         self._events = events
         transaction.rows["accounts"] = {account.id: encode(account) for account in touched}
         transaction.rows["holders"] = {id: encode(holder) for id, holder in self._changed_holders.items()}
+        transaction.rows["redemptions"] = dict(self._redemptions)
         transaction.items["facts"] = [(anchor, key, encode(fact)) for anchor, facts in self._facts.items() for key, fact in facts.items()]

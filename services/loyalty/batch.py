@@ -58,6 +58,13 @@ class Batch:
         self.touch(account)
         self._refold.setdefault(account.id, cause)
 
+    def bring_up_to_date(self, account: AccountRecord) -> None:
+        """With this programme, at once: what follows is decided on what comes out."""
+        if not self._is_current(account):
+            self.fold_anew(account, self._programme_changed())
+            self._correct_all()
+            self._refold.clear()
+
     def touch(self, account: AccountRecord) -> None:
         """It is to be saved."""
         self.said.touched[account.id] = account

@@ -73,11 +73,16 @@ class Birthday(msgspec.Struct, frozen=True, array_like=True, tag="b", gc=False):
 
 
 class Redemption(msgspec.Struct, frozen=True, array_like=True, tag="x", gc=False):
-    """Points spent, as it was accepted; never decided again. ``event_id`` is the command's id."""
+    """Points spent, as it was accepted; never decided again. ``event_id`` is ``redemption:`` and the command's id."""
 
     at: str
     event_id: str
     points: int
+
+
+def event_id_of(redemption_id: str) -> str:
+    """What the ledger calls a redemption, apart from touchpoints."""
+    return f"redemption:{redemption_id}"
 
 
 class Adjustment(msgspec.Struct, frozen=True, array_like=True, tag="a", gc=False):

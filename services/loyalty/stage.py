@@ -1,6 +1,7 @@
 """One batch of profile events, decided: which facts are whose, and what that does to their accounts."""
 
 from collections.abc import Collection, Iterable, Sequence
+from typing import Any
 from uuid import UUID
 
 from schemas import topics
@@ -13,7 +14,8 @@ from services.loyalty.archive import Archive
 from services.loyalty.batch import Batch
 from services.loyalty.programme import Programme
 from services.loyalty.programme_change import ProgrammeChange
-from services.loyalty.statements import FactStated, Gone, Moved, Statement, Unusable, read
+from services.loyalty.redeeming import Accepted, Answer, OtherContent, Redeem, TooFew, Unknown, decided, decode, main_anchor
+from services.loyalty.statements import FactStated, Gone, Moved, Redeemed, Statement, Unusable, read
 from services.runtime.clock import Clock
 from services.runtime.event_store import EventStore, Transaction
 from services.runtime.stage import Message, Record
@@ -42,6 +44,8 @@ class LoyaltyStage:
                 self._state(said, batch)
             elif isinstance(said, Moved):
                 self._move(said, batch)
+            elif isinstance(said, Redeemed):
+                self._take_over(said, batch)
             else:
                 self._leave(said, batch)
         return self._end(batch)
@@ -61,6 +65,15 @@ class LoyaltyStage:
         if sweeping and self._change.done:
             transaction.rows["programme"] = self._change.row()
         return transaction
+
+    def answer(self, commands: Sequence[Redeem]) -> tuple[Transaction, list[Answer]]:
+        """Decides commands one after another. See services/runtime/stage.py."""
+        batch = self._begin()
+        self._load_customers({command.customer for command in commands})
+        answers = [self._redeem(command, batch) for command in commands]
+        transaction = self._end(batch)
+        transaction.outcomes.clear()
+        return transaction, answers
 
     def snapshots(self, originators: Collection[UUID]) -> Iterable[Message]:
         ids = [str(originator) for originator in originators]
@@ -94,7 +107,7 @@ class LoyaltyStage:
         customers: set[str] = set()
         for said in statements:
             customers.add(said.customer)
-            if isinstance(said, FactStated):
+            if isinstance(said, FactStated | Redeemed):
                 identifiers.add(said.anchor)
             elif isinstance(said, Moved):
                 identifiers.update(said.identifiers)
@@ -126,6 +139,19 @@ class LoyaltyStage:
             self._revive(account, said.id, batch)
         batch.outcomes["applied", ""] += 1
 
+    def _take_over(self, said: Redeemed, batch: Batch) -> None:
+        """A redemption that was accepted before, of whoever holds its anchor now. Whatever the profile stage says of the anchor
+        comes after what is assumed here."""
+        holder = self._archive.holder(said.anchor)
+        if holder is None:
+            holder = Holder(said.customer, 0)
+            self._archive.hold(said.anchor, holder)
+        account = self._archive.account(holder.customer)
+        if said.anchor not in account.anchors:
+            account.anchors.append(said.anchor)
+        self._archive.accept(said.redemption_id, said.said)
+        batch.take(account, said.anchor, said.fact)
+
     def _hand_over(self, identifier: str, to: Holder, cause: str, batch: Batch) -> None:
         """If the identifier is an anchor with facts, both accounts are to be folded anew."""
         before = self._archive.holder(identifier)
@@ -154,6 +180,52 @@ class LoyaltyStage:
         if account.gone is not None and id > account.gone[1]:
             account.gone = None
             batch.touch(account)
+
+    # ---- commands
+
+    def _load_customers(self, asked: set[str]) -> None:
+        """The accounts of whoever these ids stand for now, through all merges."""
+        wanted = asked | self._archive.load_holders(asked)
+        while wanted:
+            self._archive.load_accounts(wanted)
+            accounts = [account for id in wanted if (account := self._archive.known(id))]
+            wanted = {into for account in accounts if (into := account.merged_into) and self._archive.known(into) is None}
+
+    def _account_of(self, customer: str) -> AccountRecord | None:
+        holder = self._archive.holder(customer)
+        account, seen = self._archive.known(holder.customer if holder else customer), set[str]()
+        while account is not None and account.merged_into is not None and account.id not in seen:
+            seen.add(account.id)  # two that were merged to and fro, one message of which is still under way
+            account = self._archive.known(account.merged_into)
+        if account is None and holder is not None:
+            return AccountRecord(holder.customer, anchors=[])
+        return account
+
+    def _redeem(self, command: Redeem, batch: Batch) -> Answer:
+        said, account = self._archive.redemption(command.redemption_id), self._account_of(command.customer)
+        if said is not None:
+            return self._repeated(command, account, decode(said))
+        if account is None:
+            return Unknown()
+        batch.bring_up_to_date(account)
+        possible = decided(self._programme, account.state, command, from_millis(batch.now_ms))
+        if isinstance(possible, TooFew):
+            return possible
+        several = len(account.anchors) > 1
+        anchor = main_anchor(possible.taken, self._archive.earned_under(account)) if several else account.anchors[0]
+        said = batch.said.redemption_accepted(account, command, possible, anchor)
+        self._archive.accept(command.redemption_id, said)
+        batch.take(account, anchor, possible.fact)
+        return Accepted(decode(said), repeated=False)
+
+    def _repeated(self, command: Redeem, account: AccountRecord | None, said: Any) -> Answer:
+        """The same content names the same customer, perhaps by another of its ids."""
+        self._archive.load_holders([said.anchor])
+        holder = self._archive.holder(said.anchor)
+        same = command.customer in (said.customer_id, said.account_id) or (account and holder and account.id == holder.customer)
+        if same and (command.points, command.why) == (said.points, said.why):
+            return Accepted(said, repeated=True)
+        return OtherContent(said.points)
 
     # ---- a batch
 

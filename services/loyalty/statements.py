@@ -1,5 +1,8 @@
 """What a message of ``profile-events`` says that matters here: a fact of an anchor, identifiers that moved, or a customer gone.
 
+Accepted redemptions are facts that only ``loyalty-events`` tells: whoever builds accounts again reads its ``redemption_accepted``
+beside ``profile-events``, in any order, and takes everything else anew from the facts.
+
 Only what is needed is decoded. Who holds an identifier is said with the message's notification id: of two statements about
 one identifier the higher id is right, in whatever order they are read.
 """
@@ -11,7 +14,7 @@ import msgspec
 
 from schemas import times
 from schemas.profile_events import CustomerId
-from services.loyalty.facts import FACTS, Fact
+from services.loyalty.facts import FACTS, Fact, Redemption, event_id_of
 
 REASONS = {
     "no_notification_id": "the header `id` is missing or is no positive number, so the message has no place among the others",
@@ -58,7 +61,17 @@ class Gone(NamedTuple):
     survivor: str
 
 
-Statement = FactStated | Moved | Gone
+class Redeemed(NamedTuple):
+    """A redemption was accepted while the customer held the anchor. ``said`` is the whole message."""
+
+    customer: str
+    anchor: str
+    redemption_id: str
+    fact: Redemption
+    said: bytes
+
+
+Statement = FactStated | Moved | Gone | Redeemed
 
 _pattern = next(field.pattern for field in get_args(CustomerId)[1].metadata if hasattr(field, "pattern"))
 _Id = Annotated[str, msgspec.Meta(pattern=_pattern)]
@@ -113,8 +126,16 @@ class _Lifecycle(_Message, tag="lifecycle_changed", gc=False):
     """Of no concern."""
 
 
+class _Accepted(_Message, tag="redemption_accepted", gc=False):
+    account_id: _Id
+    anchor: _Id
+    redemption_id: str
+    points: Annotated[int, msgspec.Meta(ge=1)]
+    occurred_at: Annotated[str, msgspec.Meta(pattern=times.CANONICAL_PATTERN)]
+
+
 _decode: Callable[[bytes], _Message] = msgspec.json.Decoder(
-    _Applied | _Merged | _MergedInto | _Joined | _Left | _Refused | _Lifecycle
+    _Applied | _Merged | _MergedInto | _Joined | _Left | _Refused | _Lifecycle | _Accepted
 ).decode
 
 
@@ -127,6 +148,9 @@ def read(value: bytes | None, headers: Sequence[tuple[str, bytes]]) -> Statement
             return None
         fact = _fact(message.touchpoint)
         return None if fact is None else FactStated(notification_id(headers), message.customer_id, message.anchor, fact)
+    if type(message) is _Accepted:
+        fact = Redemption(message.occurred_at, event_id_of(message.redemption_id), message.points)
+        return Redeemed(message.account_id, message.anchor, message.redemption_id, fact, value or b"")
     return _moved(message, headers)
 
 

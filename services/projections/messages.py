@@ -331,6 +331,20 @@ class AccountMergedInto(Struct, gc=False):
     survivor: UUID
 
 
+class RedemptionAccepted(Struct, gc=False):
+    account_id: UUID
+    sequence: Count
+    recorded_at: Moment
+    redemption_id: str
+    customer_id: UUID
+    anchor: UUID
+    points: Whole
+    occurred_at: Moment
+    source: str
+    balance: Whole
+    why: str = ""
+
+
 class OpenLot(Struct, gc=False):
     lot_id: str
     rule: str

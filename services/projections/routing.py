@@ -21,6 +21,7 @@ from services.projections.tables import (
     purchases,
     quarantine,
     quarantine_decisions,
+    redemptions,
     refunds,
     surveys,
     touchpoints,
@@ -83,6 +84,7 @@ _EVENTS: Mapping[str, Mapping[bytes, Route]] = {
         b"entry_posted": _route(messages.EntryPosted, Feed(loyalty_ledger.TABLE, loyalty_ledger.to_rows)),
         b"tier_changed": _route(messages.TierChanged, Feed(loyalty_changes.TABLE, loyalty_changes.to_rows)),
         b"account_merged_into": _route(messages.AccountMergedInto, Feed(loyalty_changes.TABLE, loyalty_changes.to_rows)),
+        b"redemption_accepted": _route(messages.RedemptionAccepted, Feed(redemptions.TABLE, redemptions.to_rows)),
     },
 }
 _SNAPSHOTS: Mapping[str, Route] = {
@@ -108,6 +110,7 @@ TABLES = (
     customers.TABLE,
     loyalty_ledger.TABLE,
     loyalty_changes.TABLE,
+    redemptions.TABLE,
     loyalty_accounts.TABLE,
     quarantine.TABLE,
     quarantine_decisions.TABLE,

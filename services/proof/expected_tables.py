@@ -15,7 +15,7 @@ from services.loyalty.announcements import uuid_of
 from services.loyalty.programme import Programme
 from services.projections.batch_rows import rows_of_batch
 from services.projections.migrating import migrate_with, store_of
-from services.projections.tables import customer_changes, loyalty_changes, loyalty_ledger
+from services.projections.tables import customer_changes, loyalty_changes, loyalty_ledger, redemptions
 from services.projections.writer import write
 from services.proof.refold import Published, Refold, published
 from services.proof.shown import readable
@@ -24,7 +24,7 @@ from services.runtime.store_snapshot import StoreSnapshot
 from services.runtime.warehouse import Warehouse
 
 MESSAGES_A_BATCH = 20_000
-HISTORY = frozenset({customer_changes.TABLE, loyalty_changes.TABLE, loyalty_ledger.TABLE})
+HISTORY = frozenset({customer_changes.TABLE, loyalty_changes.TABLE, loyalty_ledger.TABLE, redemptions.TABLE})
 """Filled from what the live stages say they published; all other tables from the fold."""
 
 

@@ -1,4 +1,4 @@
-"""What of the loyalty stage's store is state: accounts, the facts they are folded from, and what the ledger adds up to."""
+"""What of the loyalty stage's store is state: accounts, the facts they are folded from, redemptions, what the ledger adds up to."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -23,6 +23,7 @@ class _Amount(msgspec.Struct, gc=False):
 
 
 _amount = msgspec.json.Decoder(_Amount).decode
+_said = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 def loyalty_state(store: StoreSnapshot, holders: Holders) -> Iterator[Shown]:
@@ -32,6 +33,7 @@ def loyalty_state(store: StoreSnapshot, holders: Holders) -> Iterator[Shown]:
     yield from _entries(store, totals)
     yield from _accounts(store, totals)
     yield from _facts_and_holders(store, holders)
+    yield from _redemptions(store, holders)
 
 
 def _accounts(store: StoreSnapshot, totals: dict[str, tuple[int, int]]) -> Iterator[Shown]:
@@ -101,6 +103,14 @@ def _facts_and_holders(store: StoreSnapshot, holders: Holders) -> Iterator[Shown
         holder = readable(decode_holder, value)
         if holder is None or holder.customer != (holders.expected(identifier) or holder.customer):
             yield _holder(holders.of(identifier), identifier, value)
+
+
+def _redemptions(store: StoreSnapshot, holders: Holders) -> Iterator[Shown]:
+    """What a repeated command is answered."""
+    for id, value in store.rows("redemptions"):
+        said = readable(_said, value)
+        whose = holders.of(str(said.get("anchor"))) if said else ""
+        yield unreadable(whose, "redemption", id, value) if said is None else Shown(whose, "redemption", id, said)
 
 
 def _holder(whose: str, identifier: str, value: bytes) -> Shown:

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
 from uuid import UUID
 
 import msgspec
@@ -23,6 +24,7 @@ from services.runtime.stage_process import StageProcess
 from services.runtime.store_snapshot import StoreSnapshot, snapshot_of
 
 EVENTS_A_BATCH = 8_000
+R = TypeVar("R", bound=Record)
 Place = tuple[str, int, int]
 """Topic, partition, offset."""
 
@@ -40,7 +42,8 @@ class Published(msgspec.Struct, frozen=True, gc=False):
 
 
 class Refold:
-    """Scratch stores of both stages in a folder of the caller's. First all touchpoints, then time, then loyalty."""
+    """Scratch stores of both stages in a folder of the caller's. First all touchpoints, then time, then loyalty: what profile said,
+    and the redemptions that were accepted."""
 
     def __init__(self, folder: Path, settings: Settings, now_ms: int, later: Collection[Place] = ()) -> None:
         """``now_ms``: the moment at which both sides are compared. ``later``: records that the live stage refused because another
@@ -68,14 +71,16 @@ class Refold:
             self._profile_store.commit(self._profile.decide(self._later))
         _pass_time(self._profile, self._profile_store, self._now_ms)
 
-    def fold_loyalty(self, now_ms: int) -> Iterator[int]:
-        """The loyalty stage over what the profile stage published, then time. Yields how many messages are through."""
+    def fold_loyalty(self, now_ms: int, redemptions: Sequence[Record] = ()) -> Iterator[int]:
+        """The loyalty stage over what the profile stage published and these records of ``loyalty-events``, then time. Yields how many
+        messages are through."""
         done = 0
         while events := self._profile_store.events_after(done, EVENTS_A_BATCH):
             done = events[-1].id
             said = [published(event, topics.PROFILE_CHANGES.name) for event in events if event.type != "quarantined"]
             self._loyalty_store.commit(self._loyalty.decide(said))
             yield done
+        self._loyalty_store.commit(self._loyalty.decide(redemptions))
         _pass_time(self._loyalty, self._loyalty_store, now_ms)
 
     def profile(self) -> StoreSnapshot:
@@ -97,6 +102,15 @@ def published(event: RecordedEvent, topic: str) -> Published:
     """With the headers that the outbox gives it."""
     headers = (("id", b"%d" % event.id), ("type", event.type.encode()), ("sequence", b"%d" % event.version))
     return Published(topic, str(event.originator).encode(), event.state, headers, offset=event.id)
+
+
+def accepted_redemptions(records: Iterable[R], last_id: int) -> list[R]:
+    """Those among records of ``loyalty-events`` that are facts, as far as that notification id. Each has the headers of the outbox."""
+    return [record for record in records if _header(record, "type") == b"redemption_accepted" and int(_header(record, "id")) <= last_id]
+
+
+def _header(record: Record, name: str) -> bytes:
+    return next((value for key, value in record.headers if key == name), b"")
 
 
 class _Refusal(msgspec.Struct, gc=False):

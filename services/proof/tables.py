@@ -36,6 +36,7 @@ VIEWS = (
     View("loyalty_ledger", ("entry_id",), frozenset({"customer_id"}), "account_id"),
     View("customer_changes", ("changed_id", "sequence"), frozenset({"customer_id"}), "changed_id"),
     View("loyalty_changes", ("account_id", "sequence"), frozenset({"customer_id"}), "account_id"),
+    View("redemptions", ("redemption_id",), frozenset({"customer_id"}), "account_id"),
     View("quarantine", ("quarantine_id",), frozenset({"received_at", "quarantined_at", *DECISION}), NOBODY, "stage = 'profile'"),
 )
 """Of the ledger and of changes each posted row is compared with what the stage says it published, times and numbers included; what the

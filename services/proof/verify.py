@@ -20,7 +20,7 @@ from services.proof import live
 from services.proof.expected_tables import ExpectedTables, snapshot_times
 from services.proof.loyalty_state import behind_the_clock
 from services.proof.progress import Progress
-from services.proof.refold import Refold, refused_as_conflicting
+from services.proof.refold import Refold, accepted_redemptions, refused_as_conflicting
 from services.proof.scope import Scope
 from services.proof.selection import Selection, customers_of, sample, whole_sets
 from services.proof.shown import Difference
@@ -30,6 +30,7 @@ from services.runtime.batches import TP
 from services.runtime.clock import Clock
 from services.runtime.log_reader import LogReader
 from services.runtime.settings import Settings
+from services.runtime.stage import Record
 from services.runtime.stage_process import kafka_connection
 from services.runtime.store_snapshot import StoreSnapshot, open_snapshot
 from services.runtime.warehouse import Warehouse
@@ -92,7 +93,9 @@ class _Verification:
         known = profile.last_id()
         loyalty, loyalty_ms = await self._loyalty(profile)
         selection = await self._selection(profile)
-        refold = await self._folded(profile, selection, now_ms, loyalty_ms)
+        refold = await self._folded(profile, selection, now_ms)
+        for done in refold.fold_loyalty(loyalty_ms, await self._redemptions(loyalty)):
+            self._progress("folding loyalty", done, 0)
         expected = self._kept.enter_context(refold.profile())
         expected_accounts = self._kept.enter_context(refold.loyalty())
         if selection is not None:
@@ -164,7 +167,7 @@ class _Verification:
                     keys |= selection.keys_of(records)
         return keys
 
-    async def _folded(self, profile: StoreSnapshot, selection: Selection | None, now_ms: int, loyalty_ms: int) -> Refold:
+    async def _folded(self, profile: StoreSnapshot, selection: Selection | None, now_ms: int) -> Refold:
         """The log up to where the profile store is, folded."""
         later = refused_as_conflicting(profile)
         for number in range(PASSES):
@@ -178,9 +181,22 @@ class _Verification:
             refold.close()
         self._kept.callback(refold.close)
         refold.end_of_log()
-        for done in refold.fold_loyalty(loyalty_ms):
-            self._progress("folding loyalty", done, 0)
         return refold
+
+    async def _redemptions(self, loyalty: StoreSnapshot) -> list[Record]:
+        """What was accepted, as Kafka tells it: no touchpoint does."""
+        await live.on_kafka(self._settings, "loyalty", loyalty, self._asked.patience, self._progress)
+        accepted: list[Record] = []
+        last_id = loyalty.last_id()
+        async with LogReader(self._kafka) as log:
+            ends = await log.ends([topics.LOYALTY_CHANGES.name])
+            done, total = 0, sum(ends.values())
+            async for fetched in log.read({}, ends):
+                for records in fetched.values():
+                    accepted += accepted_redemptions(records, last_id)
+                    done += len(records)
+                self._progress("reading redemptions", done, total)
+        return accepted
 
     async def _fold_log(self, refold: Refold, ends: dict[TP, int], selection: Selection | None) -> None:
         done, total = 0, sum(ends.values())
@@ -204,7 +220,6 @@ class _Verification:
         patience, progress, database = self._asked.patience, self._progress, self._settings.clickhouse.database
         warehouse = Warehouse(self._settings.clickhouse.address, answer_seconds=600.0)
         self._kept.callback(warehouse.close)
-        await live.on_kafka(self._settings, "loyalty", loyalty, patience, progress)
         await live.projected(warehouse, database, self._kafka, list(TOPICS), patience, progress)
         expected = ExpectedTables(warehouse, f"{database}_verify")
         self._kept.callback(expected.drop)

@@ -1,11 +1,12 @@
 """The reference decides what is right, so it is checked by hand; and the checks of order must see what they are for."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from services.chaos.order import faults_of_order
-from services.chaos.reference import Expected, LogRecord, expected
+from services.chaos.reference import Expected, LogRecord, Redemption, expected
 from services.profile.app import identity_policy
 from services.runtime.settings import Settings
 
@@ -19,9 +20,9 @@ def purchase(id: str, at: str, names: dict[str, str], total: int) -> dict[str, A
     return fact(id, "purchase", at, names, order_id=id, total_minor=total, currency="EUR")
 
 
-def folded(*facts: dict[str, Any]) -> Expected:
+def folded(*facts: dict[str, Any], redemptions: Iterable[Redemption] = ()) -> Expected:
     log = [LogRecord("touchpoints", 0, offset, 1_800_000_000_000, json.dumps(one).encode()) for offset, one in enumerate(facts)]
-    return expected(log, identity_policy(Settings().identity))
+    return expected(log, identity_policy(Settings().identity), redemptions)
 
 
 def balances(found: Expected) -> list[tuple[int, str]]:
@@ -51,6 +52,15 @@ def test_two_customers_who_turn_out_to_be_one_are_welcomed_once() -> None:
     assert balances(folded(one, other)) == [(60, "member"), (60, "member")]
     link = fact("c", "identify", "2026-01-03", {"email": "a@b.de", "customer_id": "7"}, traits={})
     assert balances(folded(one, other, link)) == [(70, "member")]
+
+
+def test_points_that_were_spent_go_with_the_identifier_that_earned_them() -> None:
+    one, other = purchase("a", "2026-01-01", {"email": "a@b.de"}, 1_000), purchase("b", "2026-01-02", {"customer_id": "7"}, 1_000)
+    found = folded(one, other)
+    spent = [Redemption("r", id, 45) for id, customer in found.customers.items() if "customer_id:7" in customer.identifiers]
+    assert balances(folded(one, other, redemptions=spent)) == [(15, "member"), (60, "member")]
+    link = fact("c", "identify", "2026-01-03", {"email": "a@b.de", "customer_id": "7"}, traits={})
+    assert balances(folded(one, other, link, redemptions=spent)) == [(25, "member")]
 
 
 def test_a_mail_address_of_a_couple_belongs_to_whoever_came_first() -> None:

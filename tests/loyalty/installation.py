@@ -8,11 +8,12 @@ from uuid import UUID
 from schemas.loyalty_events import LOYALTY_EVENTS, Account
 from services.loyalty.archive import ITEM_KINDS, KINDS
 from services.loyalty.programme import Programme
+from services.loyalty.redeeming import Answer, Redeem
 from services.loyalty.stage import LoyaltyStage
 from services.runtime.clock import SetClock
 from services.runtime.event_store import RecordedEvent
 from services.runtime.event_store_memory import MemoryDatabase, MemoryEventStore
-from tests.loyalty.profile_world import Record, millis, moment
+from tests.loyalty.profile_world import Record, identifier, millis, moment
 
 END = 2_000
 """A day by which all is over."""
@@ -37,6 +38,18 @@ class Installation:
         self.store.write(transaction)
         if not self.pipelined:
             self.store.finish()
+
+    def answer(self, *commands: Redeem) -> list[Answer]:
+        """As the worker asks: what was decided before is stored, and the answers count once this is."""
+        self.store.finish()
+        transaction, answers = self.stage.answer(commands)
+        self.store.commit(transaction)
+        return answers
+
+    def redeem(self, id: str, name: str, points: int, why: str = "") -> Answer:
+        """By the customer whose id comes from that identifier."""
+        [answer] = self.answer(Redeem(id, identifier(name), points, why, "till"))
+        return answer
 
     def forget(self) -> None:
         self.store.finish()

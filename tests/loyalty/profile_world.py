@@ -7,6 +7,8 @@ from typing import Any
 from uuid import NAMESPACE_OID, uuid5
 
 TOPIC = "profile-events"
+REDEMPTIONS = 99
+"""Stands for the partitions of the other topic."""
 START = datetime(2025, 1, 1, tzinfo=UTC)
 
 
@@ -57,6 +59,30 @@ class World:
         customer = self.holders.setdefault(anchor, anchor)
         self.facts.setdefault(anchor, []).append(fact)
         return self.say(customer, "touchpoint_applied", fact["event_id"], anchor=anchor, joined=joined, touchpoint=touchpoint(fact))
+
+    def redeem(self, name: str, fact: dict[str, Any]) -> Record:
+        """Whoever holds the identifier spent points, which the loyalty stage accepted before: a record of its own topic."""
+        anchor = identifier(name)
+        customer = self.holders.setdefault(anchor, anchor)
+        self.facts.setdefault(anchor, []).append(fact)
+        said = {
+            "account_id": customer,
+            "sequence": 1,
+            "recorded_at": written(START),
+            "cause": fact["event_id"],
+            "event": "redemption_accepted",
+            "redemption_id": fact["event_id"].removeprefix("redemption:"),
+            "customer_id": customer,
+            "anchor": anchor,
+            "points": fact["points"],
+            "occurred_at": written(fact["at"]),
+            "source": "till",
+            "why": "",
+            "balance": 0,
+        }
+        log = self.log.setdefault(REDEMPTIONS, [])
+        log.append(Record(json.dumps(said).encode(), [("id", b"1")], REDEMPTIONS, len(log), "loyalty-events"))
+        return log[-1]
 
     def merge(self, survivor: str, merged: str) -> None:
         """Two customers, named by identifiers that they hold, turn out to be one."""
@@ -173,7 +199,7 @@ def identify(event_id: str, day: float, birthday: str | None) -> dict[str, Any]:
 
 
 def redemption(event_id: str, day: float, points: int) -> dict[str, Any]:
-    return {"type": "redemption", "event_id": event_id, "at": moment(day), "points": points}
+    return {"type": "redemption", "event_id": f"redemption:{event_id}", "at": moment(day), "points": points}
 
 
 def adjustment(event_id: str, day: float, points: int) -> dict[str, Any]:

@@ -82,7 +82,7 @@ OF_TOUCHPOINTS = (REFUNDS, TIERS, BIRTHDAYS, MIXED)
 
 @st.composite
 def facts(draw: st.DrawFn, event_id: str, theme: Theme) -> dict[str, Any]:
-    """One fact. Redemptions and adjustments are made by no touchpoint (yet)."""
+    """One fact. Redemptions and adjustments are made by no touchpoint."""
     kind, day = draw(st.sampled_from(theme.kinds)), draw(theme.days)
     order, currency = draw(st.sampled_from(theme.orders)), draw(st.sampled_from(theme.currencies))
     if kind == "purchase":

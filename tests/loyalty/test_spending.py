@@ -20,8 +20,8 @@ def test_a_redemption_takes_no_points_that_are_not_available_yet_while_others_ar
 
 def test_an_accepted_redemption_that_is_no_longer_covered_becomes_a_debt() -> None:
     outcome = told(programme(), purchase("p", 0, 20_00), redemption("x", 1, 50))
-    assert entries(outcome)[1:] == [("redeem", "p:base", -20), ("redeem", "x:redeem", -30)]
-    assert remaining(outcome.state) == {"x:redeem": -30}
+    assert entries(outcome)[1:] == [("redeem", "p:base", -20), ("redeem", "redemption:x:redeem", -30)]
+    assert remaining(outcome.state) == {"redemption:x:redeem": -30}
     assert outcome.state.balance == -30
 
 
@@ -31,7 +31,7 @@ def test_new_points_make_up_for_a_debt_first_and_do_not_expire_twice() -> None:
     assert entries(outcome)[1:] == [
         ("earn", "p:base", 100),
         ("settle", "p:base", -30),
-        ("settle", "x:redeem", 30),
+        ("settle", "redemption:x:redeem", 30),
         ("expire", "p:base", -70),
     ]
     assert outcome.state.balance == 0

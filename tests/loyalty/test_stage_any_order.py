@@ -12,7 +12,7 @@ from services.runtime.event_store_memory import MemoryDatabase
 from tests.loyalty.installation import END, Installation, assert_ledger
 from tests.loyalty.profile_world import Record, World, moment, written
 from tests.loyalty.reference import Reference
-from tests.loyalty.scenarios import OF_TOUCHPOINTS, PROGRAMMES, facts
+from tests.loyalty.scenarios import OF_TOUCHPOINTS, PROGRAMMES, SPENT, facts
 
 NAMES = ["ann", "cyd", "gus", "hal"]
 """Their customers are in four partitions."""
@@ -20,12 +20,13 @@ NAMES = ["ann", "cyd", "gus", "hal"]
 
 @st.composite
 def worlds(draw: st.DrawFn) -> World:
-    world, theme = World(), draw(st.sampled_from(OF_TOUCHPOINTS))
+    world, theme = World(), draw(st.sampled_from([*OF_TOUCHPOINTS, SPENT]))
     for number in range(draw(st.integers(1, 14))):
         what = draw(st.sampled_from(["touch", "touch", "touch", "merge", "move", "leave"]))
         name, other = draw(st.sampled_from(NAMES)), draw(st.sampled_from(NAMES))
         if what == "touch":
-            world.touch(name, draw(facts(f"e{number:02d}", theme)))
+            fact = draw(facts(f"e{number:02d}", theme))
+            (world.redeem if fact["type"] == "redemption" else world.touch)(name, fact)
         elif what == "merge":
             world.merge(name, other)
         elif what == "move":
@@ -105,7 +106,7 @@ def assert_account(programme: Programme, account: dict[str, Any] | None, expecte
     lots = {lot["lot_id"]: lot["remaining"] for lot in account["lots"]}
     assert lots == {lot["id"]: lot["left"] for lot in expected.lots if lot["left"]}
     assert account["balance"] == expected.balance
-    assert (account["earned"], account["expired"]) == (expected.earned, expected.expired)
+    assert (account["earned"], account["expired"], account["redeemed"]) == (expected.earned, expected.expired, expected.redeemed)
     if programme.tiers is not None and expected.tier is not None:
         until = expected.tier["until"] and written(expected.tier["until"])
         assert (account["tier"], account["tier_until"]) == (programme.tiers.levels[expected.tier["level"]].id, until)

@@ -8,11 +8,12 @@ from typing import Any
 from schemas import topics
 from services.loyalty import programme_file
 from services.loyalty.app import PROCESS as LOYALTY
+from services.loyalty.redeeming import Answer, Redeem
 from services.loyalty.stage import LoyaltyStage
 from services.profile.app import PROCESS as PROFILE
 from services.profile.app import identity_policy, lifecycle_policy
 from services.profile.stage import ProfileStage
-from services.proof.refold import Published, Refold, published, refused_as_conflicting
+from services.proof.refold import Published, Refold, accepted_redemptions, published, refused_as_conflicting
 from services.proof.scope import Scope
 from services.proof.stores_compared import Compared, compare_accounts, compare_profiles, holders_of
 from services.runtime.clock import SetClock
@@ -62,6 +63,18 @@ class Installation:
             said = [published(event, topics.PROFILE_CHANGES.name) for event in events if event.type != "quarantined"]
             self._ledger.commit(self._loyalty.decide(said))
 
+    def redeem(self, id: str, points: int) -> list[Answer]:
+        """Everybody is asked to spend so many points, each by a redemption of its own."""
+        commands = [Redeem(f"{id}-{account}", account, points, "", "till") for account, _ in self._ledger.all_rows("accounts")]
+        transaction, answers = self._loyalty.answer(commands)
+        self._ledger.commit(transaction)
+        return answers
+
+    def redemptions(self) -> list[Published]:
+        """As a reader of ``loyalty-events`` gets them."""
+        events = [published(event, topics.LOYALTY_CHANGES.name) for event in self._ledger.events_after(0, 100_000)]
+        return accepted_redemptions(events, self._ledger.last_id)
+
     def messages(self) -> list[Published]:
         """All that was published: every event, and the latest snapshots."""
         said = []
@@ -86,7 +99,7 @@ class Installation:
             refold = Refold(scratch, self.settings, now_ms, refused_as_conflicting(profile))
             refold.take(_shuffled(self.log))
             refold.end_of_log()
-            list(refold.fold_loyalty(now_ms))
+            list(refold.fold_loyalty(now_ms, self.redemptions()))
             with refold.profile() as expected, refold.loyalty() as expected_accounts:
                 holders = holders_of(expected, profile)
                 compared = (

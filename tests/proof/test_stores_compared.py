@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from services.loyalty.redeeming import Accepted
 from services.proof.refold import Refold, refused_as_conflicting
 from services.proof.scope import Scope
 from services.proof.stores_compared import Compared, compare_accounts, compare_profiles, holders_of
@@ -30,6 +31,7 @@ def test_stores_that_went_another_way_show_no_difference(log: list[dict[str, Any
         shuffled = random.Random(seed).sample(log, len(log))
         for start in range(0, len(log), 5):
             live.feed(*shuffled[start : start + 5])
+            live.redeem(f"r{start}", 30)
             live.tick(NOW_MS - (200 - start) * DAY_MS)
         live.tick(NOW_MS)
 
@@ -53,12 +55,14 @@ class Proof:
         live = Installation(folder / "live")
         live.feed(*STORY)
         live.tick(NOW_MS)
+        self.redeemed = sum(isinstance(answer, Accepted) for answer in live.redeem("r", 30))
+        redemptions = live.redemptions()
         live.close()
         with snapshot_of(folder / "live" / "profile.sqlite") as profile:
             refold = Refold(folder / "scratch", live.settings, NOW_MS, refused_as_conflicting(profile))
         refold.take(list(reversed(live.log)))
         refold.end_of_log()
-        list(refold.fold_loyalty(NOW_MS))
+        list(refold.fold_loyalty(NOW_MS, redemptions))
         self._expected, self._expected_accounts = refold.profile(), refold.loyalty()
         refold.close()
 
@@ -85,6 +89,7 @@ def proof(tmp_path_factory: pytest.TempPathFactory) -> Proof:
 
 ALL_STATE = [("profile", "rows_facts", "value"), ("profile", "rows_linked_sets", "value"), ("profile", "rows_touchpoints", "value")]
 ALL_STATE += [("profile", "rows_identifiers", "value"), ("loyalty", "items_facts", "value")]
+ALL_STATE += [("loyalty", "rows_redemptions", "value")]
 
 
 @pytest.mark.parametrize(("store", "table", "column"), ALL_STATE)
@@ -102,6 +107,7 @@ def test_every_single_bit_that_is_flipped_in_state_is_found(proof: Proof, store:
 
 EVERY_TABLE = [("profile", f"rows_{kind}") for kind in ("identifiers", "linked_sets", "customers", "facts", "touchpoints", "quarantines")]
 EVERY_TABLE += [("profile", "stored_events"), ("loyalty", "stored_events"), ("loyalty", "items_facts")]
+EVERY_TABLE += [("loyalty", "rows_redemptions")]
 EVERY_TABLE += [("loyalty", "rows_accounts WHERE replace(key, '-', '') IN (SELECT originator_id FROM stored_events)")]
 
 
@@ -152,6 +158,24 @@ def test_points_that_were_changed_in_a_posted_entry_are_found_in_the_ledger_and_
 
     assert found.unequal == {entry["account_id"]}
     assert {(one.table, one.field) for one in found.differences} == {("ledger", "amount"), ("account", "sum of its entries")}
+
+
+def test_a_redemption_that_is_lost_or_altered_is_found_by_what_was_published(proof: Proof) -> None:
+    assert proof.redeemed > 1
+    live = proof.copy()
+    with sqlite3.connect(live / "loyalty.sqlite") as db:
+        sql = "SELECT owner, item, value FROM items_facts WHERE item LIKE '%redemption:%' LIMIT 1"
+        owner, item, value = db.execute(sql).fetchone()
+        fact = msgspec.msgpack.decode(value)
+        fact[-1] -= 1
+        db.execute("UPDATE items_facts SET value = ? WHERE owner = ? AND item = ?", (msgspec.msgpack.encode(fact), owner, item))
+
+    found = proof.compare(live)["loyalty"]
+
+    assert [(one.table, one.field) for one in found.differences] == [("fact", "what")]
+    with sqlite3.connect(live / "loyalty.sqlite") as db:
+        db.execute("DELETE FROM items_facts WHERE owner = ? AND item = ?", (owner, item))
+    assert [(one.table, one.found) for one in proof.compare(live)["loyalty"].differences] == [("fact", "missing")]
 
 
 def test_an_added_customer_is_found(proof: Proof) -> None:

@@ -30,13 +30,14 @@ def filled(warehouse: Warehouse, tmp_path_factory: pytest.TempPathFactory) -> It
     for touchpoint in STORY:  # one by one, so that live history is another than the fold's
         live.feed(touchpoint)
     live.tick(NOW_MS)
+    live.redeem("r", 30)
     migrate_with(warehouse, LIVE)
     write(warehouse, store_of(LIVE), rows_of_batch(live.messages()).rows)
     with snapshot_of(folder / "profile.sqlite") as profile, snapshot_of(folder / "loyalty.sqlite") as loyalty:
         refold = Refold(scratch, live.settings, NOW_MS + 1, refused_as_conflicting(profile))
         refold.take(live.log)
         refold.end_of_log()
-        list(refold.fold_loyalty(NOW_MS + 1))
+        list(refold.fold_loyalty(NOW_MS + 1, live.redemptions()))
         expected = ExpectedTables(warehouse, EXPECTED)
         assert list(expected.fill(refold, profile, loyalty, programme_file.load(), snapshot_times(warehouse, LIVE)))
         refold.close()
@@ -75,6 +76,7 @@ CHANGES = [
     ("loyalty_ledger", "cause = 'somebody'", "loyalty_ledger"),
     ("customer_changes", "reason = 'other'", "customer_changes"),
     ("loyalty_changes", "qualifying = qualifying + 1", "loyalty_changes"),
+    ("redemptions", "points = points + 1", "redemptions"),
     ("quarantine", "detail = 'fine'", "quarantine"),
 ]
 
