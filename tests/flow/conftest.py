@@ -1,7 +1,6 @@
 """One real stack for all tests of the flow, started and stopped as a user does."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -10,10 +9,14 @@ from services.embedded.processes import free_port
 from tests.flow.command import Stack
 
 
+def new_stack(factory: pytest.TempPathFactory, name: str) -> Stack:
+    """In a directory and on ports of its own; not running yet."""
+    return Stack(factory.mktemp(name), {port: free_port() for port in ("ingest", "kafka", "clickhouse", "clickhouse-http")})
+
+
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    folder: Path = tmp_path_factory.mktemp("stack")
-    running = Stack(folder, {name: free_port() for name in ("ingest", "kafka", "clickhouse", "clickhouse-http")})
+    running = new_stack(tmp_path_factory, "stack")
     told = running.up()
     assert told.code == 0, told.out + told.err
     yield running
