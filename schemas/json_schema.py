@@ -21,10 +21,11 @@ def _touchpoint(entry: Entry) -> dict[str, Any]:
     definitions = envelope.pop("$defs", {}) | payload.pop("$defs", {})
     properties = dict(envelope["properties"])
     properties["type"] = {"const": entry.kind}
-    properties["version"] = {"const": entry.version, "default": 1}
+    properties["version"] = {"const": 1, "default": 1} if entry.version == 1 else {"const": entry.version}
     properties["payload"] = payload
     described = {"title": f"A touchpoint: {entry.kind}", "description": payload.get("description", "")}
-    return {**envelope, **described, "properties": properties, "$defs": definitions}
+    required = [*envelope["required"], *(["version"] if entry.version > 1 else [])]
+    return {**envelope, **described, "properties": properties, "required": required, "$defs": definitions}
 
 
 def type_in_words(schema: dict[str, Any]) -> str:

@@ -6,8 +6,9 @@ from typing import Any
 from schemas import asyncapi, quarantine, reading
 from schemas.catalogue import Entry, published, touchpoints
 from schemas.json_schema import schema_of, type_in_words
-from schemas.topics import TOPICS, Topic
+from schemas.topics import TOPICS, TOUCHPOINTS, Topic
 from schemas.touchpoints import Envelope
+from schemas.upcasting import STEPS
 
 GENERATED = "<!-- Written by `python -m schemas.publish` from schemas/*.py; a test compares. Change the models, not this page. -->\n"
 
@@ -24,7 +25,8 @@ def events_page() -> str:
         "## What channels send: touchpoints\n",
         _doc(Envelope) + "\n",
         _fields(Envelope.model_json_schema()),
-        "The fields of `payload` depend on `type`. Fields that are not named here are kept and shown, never lost.\n",
+        "The fields of `payload` depend on `type` and `version`. Fields that are not named here are kept and shown, never lost.",
+        "Of a type with several versions all are taken; what is published keeps the version in which it was sent.\n",
         *(_entry(entry, "payload") for entry in sent),
         "## What Rapport publishes\n",
         *(_entry(entry, None) for entry in told),
@@ -71,7 +73,7 @@ def _anchor(entry: Entry) -> str:
     return entry.name.replace(".", "")
 
 
-def _doc(model: type) -> str:
+def _doc(model: object) -> str:
     return "\n".join(line.strip() for line in (model.__doc__ or "").strip().splitlines()).replace("``", "`")
 
 
@@ -79,7 +81,17 @@ def _entry(entry: Entry, part: str | None) -> str:
     schema = schema_of(entry)
     described = {**schema["properties"][part], "$defs": schema.get("$defs", {})} if part else schema
     example = json.dumps(entry.example(), indent=2, ensure_ascii=False)
-    return f"### {entry.name}\n\nTopic `{entry.topic.name}`. {_doc(entry.model)}\n\n{_fields(described)}\n```json\n{example}\n```\n"
+    about = f"Topic `{entry.topic.name}`. {_doc(entry.model)}{_succeeded(entry)}"
+    return f"### {entry.name}\n\n{about}\n\n{_fields(described)}\n```json\n{example}\n```\n"
+
+
+def _succeeded(entry: Entry) -> str:
+    """Of an older version: that it is taken as ever, and how it is read."""
+    step = STEPS.get((entry.kind, entry.version)) if entry.topic is TOUCHPOINTS else None
+    if step is None:
+        return ""
+    newer = f"touchpoint.{entry.kind}.v{entry.version + 1}"
+    return f"\n\nTaken as ever, and read as [{newer}](#{newer.replace('.', '')}): {_doc(step)}"
 
 
 def _fields(schema: dict[str, Any]) -> str:

@@ -2,8 +2,9 @@
 
 import base64
 import json
-from typing import Literal
+from typing import Any, Literal
 
+import msgspec
 from pydantic import Field
 
 from schemas.profile_events import Moment, Published
@@ -56,6 +57,31 @@ class QuarantineDecision(Published):
         [], max_length=100, description="the rules that were applied to the original, in order, such as `remove $.payload.x`"
     )
     event_id: str | None = Field(None, description="of what was redriven")
+
+
+class Glimpse(msgspec.Struct):
+    """What can be told of something that is no touchpoint, each where it is a text that is not too long."""
+
+    event_id: Any = None
+    type: Any = None
+    source: Any = None
+    occurred_at: Any = None
+
+
+_glimpse = msgspec.json.Decoder(Glimpse).decode
+
+
+def glimpse(raw: bytes) -> Glimpse:
+    """Whatever the bytes: never raises."""
+    try:
+        seen = _glimpse(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return Glimpse()
+    return Glimpse(_text(seen.event_id), _text(seen.type), _text(seen.source), _text(seen.occurred_at))
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) and len(value) <= 200 else None
 
 
 def kept(raw: bytes, detail: str) -> tuple[str, str, str]:

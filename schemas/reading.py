@@ -12,7 +12,8 @@ import xxhash
 
 from schemas import times
 from schemas.compiled import struct_of
-from schemas.touchpoints import PAYLOADS, TYPES, Envelope, Identifier
+from schemas.touchpoints import NEWEST, PAYLOADS, TYPES, Envelope, Identifier
+from schemas.upcasting import WAYS, newest, unknown
 
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 32
@@ -44,7 +45,7 @@ REASONS = {
     "nul_character": "a text holds the character NUL",
     "invalid": "a field is missing, of the wrong type, or outside its limits",
     "unknown_type": "the type is none that Rapport knows; send it as type custom",
-    "unknown_version": "the type is known, this version of it is not (yet)",
+    "unknown_version": "this version of the type is not known yet: upgrade, then `rapport quarantine redrive --reason unknown_version`",
     "time_out_of_range": "occurred_at or received_at lies before 1970, or more than a day after its arrival",
 }
 
@@ -63,11 +64,18 @@ Touchpoint = struct_of(
 
 _decode = msgspec.json.Decoder(Touchpoint).decode
 _encode = msgspec.json.Encoder().encode
-_payload_decoders = {key: msgspec.json.Decoder(struct_of(model)).decode for key, model in PAYLOADS.items()}
+
+
+def _payload_decoder(kind: str, version: int) -> Callable[[bytes], Any]:
+    decode: Callable[[bytes], Any] = msgspec.json.Decoder(struct_of(PAYLOADS[kind, NEWEST[kind]])).decode
+    return (lambda payload: decode(newest(kind, version, payload))) if WAYS[kind, version] else decode
+
+
+_payload_decoders = {key: _payload_decoder(*key) for key in WAYS}
 
 
 def read(raw: bytes, arrived_at: str) -> tuple[Any, Any]:
-    """The touchpoint, and its payload as a struct of the payload's model. Raises ``Unreadable``.
+    """The touchpoint as it was sent, and its payload as a struct of its type's newest model. Raises ``Unreadable``.
 
     ``arrived_at`` (canonical) stands for a missing ``received_at``: give Kafka's own timestamp where a channel wrote to
     the topic itself, so that reading the log again finds the same.
@@ -177,5 +185,5 @@ def _check_time(moment: str, arrival: str, path: str) -> None:
 def _unknown(kind: str, version: int) -> Unreadable:
     if kind not in TYPES:
         return Unreadable("unknown_type", f"{kind!r} is none of {', '.join(TYPES)}; anything else fits `custom`", "$.type")
-    known = sorted(v for k, v in PAYLOADS if k == kind)
-    return Unreadable("unknown_version", f"{kind} has the versions {known}, not {version}", "$.version")
+    remedy = "upgrade Rapport, then `rapport quarantine redrive --reason unknown_version`, or send a version that it knows"
+    return Unreadable("unknown_version", f"{unknown(kind, version)}: {remedy}", "$.version")

@@ -11,6 +11,9 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 MAX_MONEY = 10**15
 """Greatest amount in minor units: what Decimal(18, 2) holds with room to add up."""
 
+MOST_LINES = 500
+"""Of one order."""
+
 Text = Annotated[str, Field(max_length=20_000, pattern=r"^[^\x00]*$")]
 Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
 Money = Annotated[int, Field(ge=0, le=MAX_MONEY)]
@@ -127,7 +130,7 @@ class Purchase(Open):
     """An order that was paid."""
 
     order_id: Name
-    lines: Annotated[list[PurchaseLine], Field(max_length=500)] = []
+    lines: Annotated[list[PurchaseLine], Field(max_length=MOST_LINES)] = []
     total_minor: Money = Field(description="what the customer paid, tax and shipping included, in minor units")
     tax_minor: Money | None = None
     shipping_minor: Money | None = None
@@ -141,16 +144,30 @@ class RefundLine(Open):
 
     sku: Name
     quantity: Annotated[int, Field(ge=1, le=10**6)] = 1
-    amount_minor: Money
+    amount_minor: Money = Field(description="for the whole line, in minor units")
 
 
-class Refund(Open):
+class RefundV1(Open):
     """Money given back for an order: name its lines, or an amount."""
 
     order_id: Name
     refund_id: Name
-    lines: Annotated[list[RefundLine], Field(max_length=500)] = []
+    lines: Annotated[list[RefundLine], Field(max_length=MOST_LINES)] = []
     amount_minor: Money | None = Field(None, description="the whole refund in minor units; null: the sum of its lines")
+    currency: Currency
+    reason: Text | None = None
+
+
+class Refund(Open):
+    """Money given back for an order. What was given back in all is always said, by the name that it has in a purchase; version 1 left it
+    to whoever read it to add up the lines, and took a refund that said neither."""
+
+    order_id: Name
+    refund_id: Name
+    total_minor: int = Field(
+        ge=0, le=MOST_LINES * MAX_MONEY, description="what the customer got back, tax and shipping included, in minor units"
+    )
+    lines: Annotated[list[RefundLine], Field(max_length=MOST_LINES, description="what of the total is for which goods")] = []
     currency: Currency
     reason: Text | None = None
 
@@ -249,7 +266,8 @@ PAYLOADS: dict[tuple[str, int], type[Open]] = {
     ("message", 1): Message,
     ("visit", 1): Visit,
     ("purchase", 1): Purchase,
-    ("refund", 1): Refund,
+    ("refund", 1): RefundV1,
+    ("refund", 2): Refund,
     ("case", 1): Case,
     ("survey", 1): Survey,
     ("opportunity", 1): Opportunity,
@@ -263,6 +281,8 @@ PAYLOADS: dict[tuple[str, int], type[Open]] = {
 """(type, version) → the model of its payload: the list of everything Rapport understands."""
 
 TYPES = tuple(dict.fromkeys(kind for kind, _ in PAYLOADS))
+NEWEST = {kind: max(version for of, version in PAYLOADS if of == kind) for kind in TYPES}
+"""type → the version of it that everything is read as: see ``upcasting``."""
 
 
 class Envelope(BaseModel):

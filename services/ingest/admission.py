@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from schemas.quarantine import REASONS
+from schemas.quarantine import REASONS, glimpse
 from schemas.reading import Unreadable, content_digest, encode, read
 from services.ingest.items import WHITESPACE
 from services.ingest.message_key import KeyOf
@@ -55,16 +55,7 @@ class Admission:
     rejected: list[Rejected] = field(default_factory=list)
 
 
-class _Glimpse(msgspec.Struct):
-    """What can be told of an item that is not a touchpoint."""
-
-    event_id: Any = None
-    type: Any = None
-    occurred_at: Any = None
-
-
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
-_glimpse = msgspec.json.Decoder(_Glimpse).decode
 
 
 def admit(items: Iterable[bytes], source: str, arrived_at: str, key_of: KeyOf) -> Admission:
@@ -130,19 +121,6 @@ def _with_field(raw: bytes, name: str, value: str) -> bytes:
 
 def rejection(index: int, error: Unreadable, raw: bytes) -> Rejected:
     """The refusal of an item, with what can be told of it."""
-    seen = _glimpsed(raw)
+    seen = glimpse(raw)
     remedy = EVENT_ID_REMEDY if error.path == "$" and "field `event_id`" in error.detail else ""
-    return Rejected(
-        index, error.reason, error.path, error.detail + remedy, raw, _text(seen.event_id), _text(seen.type), _text(seen.occurred_at)
-    )
-
-
-def _glimpsed(raw: bytes) -> _Glimpse:
-    try:
-        return _glimpse(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return _Glimpse()
-
-
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) and len(value) <= 200 else None
+    return Rejected(index, error.reason, error.path, error.detail + remedy, raw, seen.event_id, seen.type, seen.occurred_at)

@@ -18,6 +18,8 @@ _MAPPED = """
     type messageId timestamp sentAt originalTimestamp receivedAt userId anonymousId previousId groupId event name category
     properties traits context integrations writeKey version _metadata
 """
+MADE_IN = {"refund": 2}
+"""The versions of the payloads that are made here, where they are not 1."""
 _KNOWN = frozenset(_MAPPED.split())
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
@@ -60,6 +62,7 @@ def touchpoint_json(call: Fields, kind: str, shared: Shared, source: str, arrive
         {
             "event_id": message_id,
             "type": touchpoint_type,
+            "version": MADE_IN.get(touchpoint_type, 1),
             "occurred_at": occurred_at,
             "received_at": arrived_at,
             "original_timestamp": said,

@@ -30,7 +30,7 @@ def purchase(properties: Fields) -> Fields:
 
 
 def refund(properties: Fields, message_id: str) -> Fields:
-    """The payload of an `Order Refunded`: its total, or the products given back. ``message_id`` names the refund where
+    """The payload of an `Order Refunded`, version 2: its total, or that of the products given back. ``message_id`` names the refund where
     nothing else does."""
     currency = _currency(properties)
     amount = next((found for name in ("total", "revenue", "value") if (found := _amount(properties, name, currency)) is not None), None)
@@ -40,8 +40,8 @@ def refund(properties: Fields, message_id: str) -> Fields:
     return {
         "order_id": _required(properties, "order_id"),
         "refund_id": text_of(properties.get("refund_id")) or message_id,
+        "total_minor": sum(line["amount_minor"] for line in lines) if amount is None else amount,
         "lines": lines,
-        "amount_minor": amount,
         "currency": currency,
         "reason": text_of(properties.get("reason")),
         "properties": properties,

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, TypeAdapter, create_model
 
-from schemas.touchpoints import PAYLOADS, Envelope
+from schemas.touchpoints import PAYLOADS, TYPES, Envelope
 
 SCHEMA_PLACE = "#/components/schemas/{model}"
 EXAMPLES: dict[str, Any] = {
@@ -57,6 +57,7 @@ def touchpoint_model(kind: str, version: int) -> type[BaseModel]:
         if name not in ("received_at", "original_timestamp")
     }
     fields["type"] = (Literal[kind], ...)
+    fields["version"] = (Literal[version], Field(1) if version == 1 else ...)
     fields["source"] = (
         Annotated[str, Field(min_length=1, max_length=100)] | None,
         Field(None, description="unset: the write key's source"),
@@ -65,9 +66,13 @@ def touchpoint_model(kind: str, version: int) -> type[BaseModel]:
     return create_model(f"{payload.__name__}Touchpoint", __doc__=payload.__doc__, **fields)
 
 
+def _every_version(kind: str) -> Any:
+    models = [touchpoint_model(kind, version) for of, version in PAYLOADS if of == kind]
+    return Annotated[reduce(or_, models), Field(discriminator="version")] if len(models) > 1 else models[0]
+
+
 def touchpoint_schema() -> tuple[dict[str, Any], dict[str, Any]]:
     """JSON Schema of any touchpoint, and of the components that it refers to."""
-    models = [touchpoint_model(kind, version) for kind, version in PAYLOADS]
-    union: Any = Annotated[reduce(or_, models), Field(discriminator="type")]
+    union: Any = Annotated[reduce(or_, [_every_version(kind) for kind in TYPES]), Field(discriminator="type")]
     schema = TypeAdapter(union).json_schema(ref_template=SCHEMA_PLACE)
     return schema, schema.pop("$defs")

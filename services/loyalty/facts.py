@@ -137,8 +137,7 @@ def _from_purchase(at: str, event_id: str, source: str, payload: bytes) -> Purch
 def _from_refund(at: str, event_id: str, source: str, payload: bytes) -> Refund:
     said = _refund(payload)
     lines = tuple(RefundLine(line.sku, line.amount_minor) for line in said.lines)
-    amount = sum(line.amount for line in lines) if said.amount_minor is None else said.amount_minor
-    return Refund(at, event_id, said.order_id, said.refund_id, said.currency, amount, lines)
+    return Refund(at, event_id, said.order_id, said.refund_id, said.currency, said.total_minor, lines)
 
 
 def _from_survey(at: str, event_id: str, source: str, payload: bytes) -> Survey | None:
@@ -170,7 +169,7 @@ FACTS: dict[str, Callable[[str, str, str, bytes], Fact | None]] = {
     "survey": _from_survey,
     "identify": _from_identify,
 }
-"""Touchpoint type → reader of (occurred_at, event_id, source, payload as JSON); None: nothing for loyalty.
+"""Touchpoint type → reader of (occurred_at, event_id, source, payload as JSON of its newest version); None: nothing for loyalty.
 
 A reader raises msgspec.ValidationError or DecodeError for a payload that is none of its type.
 """

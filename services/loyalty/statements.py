@@ -14,6 +14,7 @@ import msgspec
 
 from schemas import times
 from schemas.profile_events import CustomerId
+from schemas.upcasting import newest
 from services.loyalty.facts import FACTS, Fact, Redemption, event_id_of
 
 REASONS = {
@@ -84,6 +85,7 @@ class _Message(msgspec.Struct, tag_field="event", gc=False):
 class _Touchpoint(msgspec.Struct, gc=False):
     event_id: str
     type: str
+    version: int
     occurred_at: str
     source: str
     payload: msgspec.Raw
@@ -140,7 +142,7 @@ _decode: Callable[[bytes], _Message] = msgspec.json.Decoder(
 
 
 def read(value: bytes | None, headers: Sequence[tuple[str, bytes]]) -> Statement | None:
-    """What the message says; None where it does not matter here. Raises Unusable."""
+    """What the message says; None where it does not matter here. Raises Unusable, and TooNew, for which the stage waits."""
     message = _decoded(value or b"")
     if type(message) is _Applied:
         reader = FACTS.get(message.touchpoint.type)
@@ -179,7 +181,8 @@ def _decoded(value: bytes) -> _Message:
 def _fact(touchpoint: _Touchpoint) -> Fact | None:
     try:
         _check(touchpoint)
-        return FACTS[touchpoint.type](touchpoint.occurred_at, touchpoint.event_id, touchpoint.source, touchpoint.payload)
+        payload = newest(touchpoint.type, touchpoint.version, touchpoint.payload)
+        return FACTS[touchpoint.type](touchpoint.occurred_at, touchpoint.event_id, touchpoint.source, payload)
     except msgspec.ValidationError as error:
         detail, path = _where(error)
         raise Unusable("invalid_touchpoint", detail, "$.touchpoint.payload" + path[1:]) from error

@@ -9,7 +9,7 @@ import msgspec
 
 from schemas import profile_events as published
 from schemas.compiled import struct_of
-from schemas.quarantine import Quarantined, kept
+from schemas.quarantine import Quarantined, glimpse, kept
 from schemas.reading import Unreadable
 from services.profile.customers import Customer
 from services.profile.identifiers import Name
@@ -105,7 +105,7 @@ class Changes:
             offset=record.offset,
             received_at=self.recorded_at,
             quarantined_at=self.recorded_at,
-            **_readable_parts(known),
+            **_readable_parts(known or glimpse(record.value or b"")),
             original=original,
             encoding=encoding,
         )
@@ -127,6 +127,4 @@ def held(member: Member) -> Any:
 
 
 def _readable_parts(known: Any) -> dict[str, Any]:
-    if known is None:
-        return {}
     return {name: getattr(known, name) for name in ("event_id", "type", "source", "occurred_at")}

@@ -177,10 +177,7 @@ def _purchase(facts: Facts, at: str, event_id: str, payload: Any) -> None:
 
 
 def _refund(facts: Facts, at: str, event_id: str, payload: Any) -> None:
-    amount = payload.amount_minor
-    if amount is None:
-        amount = sum(line.amount_minor for line in payload.lines)
-    said = [at, event_id, payload.order_id, amount, payload.currency]
+    said = [at, event_id, payload.order_id, payload.total_minor, payload.currency]
     before = facts.refunds.get(payload.refund_id)
     facts.refunds[payload.refund_id] = said if before is None else min(before, said)
 

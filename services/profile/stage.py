@@ -12,6 +12,7 @@ from schemas import topics
 from schemas.profile_events import PROFILE_EVENTS
 from schemas.reading import Unreadable, content_digest, read, said_moment
 from schemas.times import from_micros, from_millis
+from schemas.upcasting import upcast
 from services.profile.changes import Changes, uuid_of
 from services.profile.customers import KINDS as CUSTOMER_KINDS
 from services.profile.customers import Customer, Customers
@@ -248,18 +249,19 @@ class ProfileStage:
 
 
 def _said(one: Arrival) -> list[Any]:
-    """What a channel said, whatever its spelling: identifiers in their normal form, the payload as values."""
+    """What a channel said, whatever its spelling and its version: identifiers in their normal form, the payload as its newest values."""
     touchpoint = one.touchpoint
     moment = said_moment(touchpoint.original_timestamp, touchpoint.occurred_at, touchpoint.received_at)
     identifiers = sorted((name.type, name.value) for name in one.names)
-    return [touchpoint.type, touchpoint.version, moment, touchpoint.source, identifiers, msgspec.json.decode(touchpoint.payload)]
+    payload = upcast(touchpoint.type, touchpoint.version, msgspec.json.decode(touchpoint.payload))
+    return [touchpoint.type, moment, touchpoint.source, identifiers, payload]
 
 
 def _said_before(applied: dict[str, Any]) -> list[Any]:
     """The same of a touchpoint as it was published."""
     moment = said_moment(applied["original_timestamp"], applied["occurred_at"], applied["received_at"])
     identifiers = sorted((one["type"], one["value"]) for one in applied["identifiers"])
-    return [applied["type"], applied["version"], moment, applied["source"], identifiers, applied["payload"]]
+    return [applied["type"], moment, applied["source"], identifiers, upcast(applied["type"], applied["version"], applied["payload"])]
 
 
 def _key_of(one: LinkedSet, customer_id: str) -> str:

@@ -11,12 +11,15 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta, Raw, Struct
 
+from schemas.upcasting import newest
+
 Moment = Annotated[datetime, Meta(tz=True)]
 Whole = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Small = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 Version = Annotated[int, Meta(ge=0, le=65_535)]
 Money = Annotated[int, Meta(ge=0, le=10**15)]
+Total = Annotated[int, Meta(ge=0, le=500 * 10**15)]
 Score = Annotated[float, Meta(ge=0, le=1000)]
 Sentiment = Annotated[float, Meta(ge=-1, le=1)]
 
@@ -155,16 +158,11 @@ class Purchase(Struct, gc=False):
     payment: str | None = None
 
 
-class RefundLine(Struct, gc=False):
-    amount_minor: Money
-
-
 class Refund(Struct, gc=False):
     order_id: str
     refund_id: str
+    total_minor: Total
     currency: str
-    lines: Annotated[list[RefundLine], Meta(max_length=500)] = []
-    amount_minor: Money | None = None
     reason: str | None = None
 
 
@@ -422,6 +420,6 @@ _payload_decoders = {kind: msgspec.json.Decoder(struct).decode for kind, struct 
 
 
 def payload_of(touchpoint: Touchpoint) -> Any:
-    """What projections need of its payload; None for types of which they keep the JSON only."""
+    """What projections need of its payload; None for types of which they keep the JSON only. Raises TooNew, for which they wait."""
     decode = _payload_decoders.get(touchpoint.type)
-    return None if decode is None else decode(touchpoint.payload)
+    return None if decode is None else decode(newest(touchpoint.type, touchpoint.version, touchpoint.payload))

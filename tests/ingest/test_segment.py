@@ -74,8 +74,8 @@ def test_what_was_paid_is_found_wherever_segment_lets_it_stand(properties: dict[
 def test_a_refund_is_its_total_or_the_products_that_came_back() -> None:
     whole = touchpoint("track", event="Order Refunded", properties={"order_id": "1", "total": 9.99, "products": [{"sku": "a"}]})["payload"]
     part = touchpoint("track", event="Order Refunded", properties={"order_id": "1", "products": [{"sku": "a", "price": 2, "quantity": 2}]})
-    assert (whole["amount_minor"], whole["lines"], whole["refund_id"]) == (999, [], "m-1")
-    assert (part["type"], part["payload"]["amount_minor"]) == ("refund", None)
+    assert (whole["total_minor"], whole["lines"], whole["refund_id"]) == (999, [], "m-1")
+    assert (part["type"], part["version"], part["payload"]["total_minor"]) == ("refund", 2, 400)
     assert part["payload"]["lines"] == [{"sku": "a", "quantity": 2, "amount_minor": 400}]
 
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from msgspec import inspect as look
 
 from schemas import topics
+from schemas.touchpoints import NEWEST
 from services.projections import messages
 from tests.projections.conftest import Analyst
 from tests.projections.published import Said, Story
@@ -135,7 +136,8 @@ def _value(struct: Any) -> st.SearchStrategy[Any]:
 def _touchpoints(draw: st.DrawFn) -> Any:
     event = draw(_value(messages.TouchpointApplied))
     kind = draw(st.sampled_from(sorted(_PAYLOADS)))
-    event["touchpoint"] |= {"type": kind, "payload": draw(_value(_PAYLOADS[kind]))}
+    version = draw(st.sampled_from([0, 1, NEWEST[kind]]))  # for a newer one projections wait
+    event["touchpoint"] |= {"type": kind, "version": version, "payload": draw(_value(_PAYLOADS[kind]))}
     return event
 
 

@@ -24,10 +24,6 @@ TABLE = Table(
 
 
 def to_rows(id: int, event: TouchpointApplied, payload: Refund) -> list[Row]:
-    """A refund that names no amount gives back the sum of its lines."""
-    amount = payload.amount_minor
-    if amount is None:
-        amount = sum(line.amount_minor for line in payload.lines)
     return [
         (
             event.touchpoint.event_id,
@@ -38,7 +34,7 @@ def to_rows(id: int, event: TouchpointApplied, payload: Refund) -> list[Row]:
             payload.reason or "",
             payload.currency,
             minor_units(payload.currency),
-            amount,
+            payload.total_minor,
             event.anchor,
             event.customer_id,
             id,
