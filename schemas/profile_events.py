@@ -77,7 +77,8 @@ class CustomersMerged(ProfileEvent):
 
 
 class CustomerMergedInto(ProfileEvent):
-    """This customer turned out to be another one, and holds nothing any more. Its id goes on to resolve."""
+    """This customer turned out to be another one, and holds nothing any more. Its id goes on to resolve. Said again where a late
+    fact, or a link taken back, shows that it was yet another."""
 
     event: Literal["customer_merged_into"] = "customer_merged_into"
     survivor: CustomerId

@@ -72,6 +72,11 @@ class Changes:
         self._add(merged, _MergedInto(**self._head(merged, cause), survivor=customer.id))
         merged.merged_into, merged.lifecycle = customer.id, "prospect"
 
+    def merged_elsewhere(self, merged: Customer, survivor: str, cause: str) -> None:
+        """``merged``, which was merged before, turned out to be yet another customer."""
+        self._add(merged, _MergedInto(**self._head(merged, cause), survivor=survivor))
+        merged.merged_into = survivor
+
     def moved(self, former: Customer, holder: Customer, members: Iterable[Member], cause: str) -> None:
         """Identifiers of ``former`` turned out to be ``holder``'s."""
         identifiers = [held(member) for member in members]

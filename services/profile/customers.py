@@ -100,6 +100,18 @@ class Customers:
             found = self.by_id.get(id)
         return found or self.begin(id, key)
 
+    def known(self, ids: Collection[str]) -> list[Customer]:
+        """Those of these ids that are, or were, customers."""
+        self._load_rows(ids)
+        return [customer for id in ids if (customer := self.by_id.get(id))]
+
+    def survivor(self, customer: Customer) -> Customer:
+        """The customer that a merged one leads to by now."""
+        while customer.merged_into is not None:
+            self._load_rows([customer.merged_into])
+            customer = self.by_id[customer.merged_into]
+        return customer
+
     def held_by(self, customer: Customer) -> list[Member]:
         """The identifiers that the customer holds; none where it was merged."""
         if customer.key not in self.sets:

@@ -27,9 +27,18 @@ def announce(customers: Customers, changes: Changes, observed: Observed, cause: 
     for (before, after), members in _grouped(observed).items():
         if before is not None and before not in living and by_id[before].customer == after:
             changes.merged(customer(after), customer(before), members, cause)
+    if any(before in living and before != after for before, after in _grouped(observed)):
+        _lead_on(customers, changes, by_id, cause)
     for anchor, refused, reason in observed.refused:
         changes.link_refused(customer(anchor.customer), anchor, refused, reason, cause)
     return joined, {id for pair in _grouped(observed) for id in pair if id in living}
+
+
+def _lead_on(customers: Customers, changes: Changes, by_id: dict[str, Member], cause: str) -> None:
+    """After a split the ids of customers that were merged before may lead to one that holds their identifier no more."""
+    for former in customers.known(by_id):
+        if former.merged_into is not None and customers.survivor(former).id != by_id[former.id].customer:
+            changes.merged_elsewhere(former, by_id[former.id].customer, cause)
 
 
 def _grouped(observed: Observed) -> dict[tuple[str | None, str], list[Member]]:

@@ -148,6 +148,33 @@ def test_a_decision_on_a_shared_value_changes_nothing() -> None:
     assert [event["anchor"]["value"] for event in run.events("link_refused") if event["reason"] == "shared"] == ["1"]
 
 
+def led_to(run: Run, identifier: str) -> Any:
+    """Where the id of a merged customer leads, by the snapshots alone."""
+    id, profiles = derived_id(identifier, b"rapport"), run.profiles()
+    while profiles[id]["merged_into"]:
+        id = profiles[id]["merged_into"]
+    return profiles[id]["identifiers"]
+
+
+def test_the_id_of_a_merged_customer_leads_to_whoever_holds_its_identifier_after_that_has_moved_on() -> None:
+    run = Run()
+    run.feed(touchpoint("e3", "email:a@example.org", hour=3), touchpoint("e2", "customer_id:1", "email:a@example.org", hour=2))
+    run.feed(touchpoint("e1", "customer_id:2", "email:a@example.org", hour=1))
+    assert {one["value"] for one in led_to(run, "email:a@example.org")} == {"2", "a@example.org"}
+
+
+def test_the_id_of_a_merged_customer_leads_past_one_that_lives_again_without_its_identifier() -> None:
+    run = Run()
+    run.feed(touchpoint("e3", "anonymous_id:a", hour=3), touchpoint("e2", "email:a@example.org", "anonymous_id:a", hour=2))
+    run.feed(touchpoint("e1", "customer_id:1", "email:a@example.org", hour=1), touchpoint("e4", "customer_id:1", "anonymous_id:a", hour=4))
+    run.feed(
+        linked("e5", "voided", "customer_id:1", "email:a@example.org", hour=5),
+        linked("e6", "voided", "email:a@example.org", "anonymous_id:a", hour=6),
+    )
+    assert held(run) == {frozenset(["1", "a"]), frozenset(["a@example.org"])}
+    assert {one["value"] for one in led_to(run, "anonymous_id:a")} == {"1", "a"}
+
+
 def test_a_number_shared_by_too_many_identifies_nobody_any_more() -> None:
     run = Run(policy=IdentityPolicy(limits={"customer_id": 1}, partner_limit=2))
     office = "phone:+12025550100"
