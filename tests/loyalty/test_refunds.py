@@ -3,6 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.loyalty.profile_world import line, purchase, redemption, refund
 from tests.loyalty.scenarios import lines as any_lines
 from tests.loyalty.told import EUROS, TIERS, entries, programme, remaining, told
@@ -35,7 +36,7 @@ def test_of_a_refund_of_half_a_line_half_of_its_points_are_taken() -> None:
     assert entries(told(programme(), bought, back))[1:] == [("reverse", "p:base", -10)]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(any_lines, st.integers(0, 10_000), st.lists(st.integers(0, 10_000), max_size=4))
 def test_refunding_everything_in_whatever_parts_takes_back_everything(lines: list[dict[str, object]], total: int, parts: list[int]) -> None:
     rules = programme(EUROS.replace("points: 1", "points: 3.7") + WINE + BONUSES)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from services.loyalty.programme import Programme
 from services.runtime.event_store import Stale
 from services.runtime.event_store_memory import MemoryDatabase
+from tests.examples import examples
 from tests.loyalty.installation import END, Installation, assert_ledger
 from tests.loyalty.profile_world import Record, World, moment, written
 from tests.loyalty.reference import Reference
@@ -78,7 +79,7 @@ def read_all(installation: Installation, steps: list[Any]) -> None:
     installation.finish()
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(st.data())
 def test_every_reading_of_the_log_comes_to_the_plain_reference(data: st.DataObject) -> None:
     programme = data.draw(st.sampled_from(PROGRAMMES))
@@ -113,7 +114,7 @@ def assert_account(programme: Programme, account: dict[str, Any] | None, expecte
         assert account["tier_since"] == written(expected.tier["since"])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.data())
 def test_two_workers_on_one_store_come_to_the_same_as_one(data: st.DataObject) -> None:
     programme = data.draw(st.sampled_from(PROGRAMMES))

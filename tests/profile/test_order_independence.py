@@ -6,6 +6,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.profile import reference
 from tests.profile.stage_run import NOW, POLICY, Run
 from tests.profile.touchpoints import logs
@@ -28,7 +29,7 @@ def two_orders(draw: st.DrawFn) -> tuple[list[Any], list[list[Any]], int]:
     return log, cut(list(other), draw(st.lists(st.integers(1, 4), max_size=8))), draw(st.sampled_from([1, 1000]))
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(400), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(two_orders())
 def test_any_order_batching_and_repetition_gives_the_same_customers(orders: tuple[list[Any], list[list[Any]], int]) -> None:
     log, batches, remember = orders
@@ -41,7 +42,7 @@ def test_any_order_batching_and_repetition_gives_the_same_customers(orders: tupl
     assert shuffled.living() == straight.living()
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(400), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(two_orders())
 def test_customers_equal_the_plain_fold_of_the_log_in_fact_order(orders: tuple[list[Any], list[list[Any]], int]) -> None:
     log, batches, remember = orders
@@ -55,7 +56,7 @@ def test_customers_equal_the_plain_fold_of_the_log_in_fact_order(orders: tuple[l
     assert counts == {id: len(events) for id, (_, events) in expected.items()}
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(200), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(two_orders())
 def test_whoever_follows_the_published_events_knows_who_holds_what(orders: tuple[list[Any], list[list[Any]], int]) -> None:
     log, batches, remember = orders
@@ -78,7 +79,7 @@ def test_whoever_follows_the_published_events_knows_who_holds_what(orders: tuple
     }
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(100), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(two_orders(), st.integers(0, 400))
 def test_what_time_alone_changes_does_not_depend_on_when_it_was_looked_at(
     orders: tuple[list[Any], list[list[Any]], int], days: int

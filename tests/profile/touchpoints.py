@@ -52,7 +52,7 @@ IDENTIFIERS = [
     *(f"anonymous_id:a{n}" for n in range(4)),
 ]
 
-_payloads = st.one_of(
+payloads = st.one_of(
     st.builds(
         lambda n, c, sku: (
             "purchase",
@@ -94,7 +94,7 @@ def logs(draw: st.DrawFn, largest: int = 14) -> list[dict[str, Any]]:
     count = draw(st.integers(1, largest))
     log = []
     for number in range(count):
-        type, payload = draw(_payloads)
+        type, payload = draw(payloads)
         identifiers = draw(st.lists(st.sampled_from(IDENTIFIERS), min_size=1, max_size=3, unique=True))
         hour = draw(st.integers(0, 6)) * 24 * 40
         log.append(touchpoint(f"e{number}", *identifiers, hour=hour, type=type, source=draw(st.sampled_from(["shop", "web"])), **payload))
