@@ -4,7 +4,7 @@ import logging
 
 import uvloop
 
-from schemas.topics import PROFILE_CHANGES
+from schemas.topics import LOYALTY_CHANGES, PROFILE_CHANGES
 from services.loyalty import programme_file
 from services.loyalty.archive import ITEM_KINDS, KINDS
 from services.loyalty.stage import LoyaltyStage
@@ -17,7 +17,9 @@ from services.runtime.stage_process import StageProcess, run_stage
 
 log = logging.getLogger(__name__)
 WRONG_PROGRAMME = 2
-PROCESS = StageProcess("loyalty", [PROFILE_CHANGES.name], KINDS, 9102, item_kinds=ITEM_KINDS, deduplicate_by_id=True)
+PROCESS = StageProcess(
+    "loyalty", [PROFILE_CHANGES.name], LOYALTY_CHANGES.name, KINDS, metrics_port=9102, item_kinds=ITEM_KINDS, deduplicate_by_id=True
+)
 
 
 async def run(settings: Settings) -> int:

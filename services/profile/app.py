@@ -2,7 +2,7 @@
 
 import uvloop
 
-from schemas.topics import TOUCHPOINTS
+from schemas.topics import PROFILE_CHANGES, TOUCHPOINTS
 from services.profile.identifiers import IdentityPolicy
 from services.profile.lifecycle import LifecyclePolicy
 from services.profile.stage import KINDS, ProfileStage
@@ -12,7 +12,7 @@ from services.runtime.logging import configure_logging
 from services.runtime.settings import IdentitySettings, LifecycleSettings, Settings
 from services.runtime.stage_process import StageProcess, run_stage
 
-PROCESS = StageProcess("profile", [TOUCHPOINTS.name], KINDS, metrics_port=9101)
+PROCESS = StageProcess("profile", [TOUCHPOINTS.name], PROFILE_CHANGES.name, KINDS, metrics_port=9101)
 
 
 async def run(settings: Settings) -> int:

@@ -10,7 +10,9 @@ from typing import Any
 from services.runtime import metrics
 from services.runtime.batches import Batch, NotYet, Sink, Stale
 from services.runtime.error_words import in_words
+from services.runtime.event_store import StoreLost
 from services.runtime.lag import ShownLag
+from services.runtime.sqlite_file import is_damage
 
 log = logging.getLogger(__name__)
 TICK_SECONDS = 0.1
@@ -23,7 +25,7 @@ UNHEALTHY_SECONDS = 30.0
 class BatchJoiner:
     """`max_records` or `linger_seconds` since the sink took the last join, whichever comes first, end a join.
 
-    No exception leaves it but a programming error, which crashes the app: Faust would count the batch as done.
+    No exception leaves it but StoreLost and programming errors, which crash the app: Faust would count the batch as done.
     """
 
     def __init__(self, app: Any, sink: Sink, stage: str, max_records: int, linger_seconds: float) -> None:
@@ -109,6 +111,7 @@ class BatchJoiner:
             except NotYet:
                 metrics.BATCHES.labels(self._stage, "waited").inc()
             except Exception as error:
+                _end_if_lost(error)
                 self._failed(error, f"again in {delay:.2f} s")
                 await asyncio.sleep(delay)
                 delay = min(delay * 2, LONGEST_RETRY_SECONDS)
@@ -145,6 +148,7 @@ class BatchJoiner:
         except Stale as stale:
             self._start_again(stale)
         except Exception as error:
+            _end_if_lost(error)
             self._failed(error, "again at the next tick")
             await asyncio.sleep(PAUSE_AFTER_TICK_SECONDS)
 
@@ -154,6 +158,14 @@ class BatchJoiner:
                 self._lag.show(consumer.lags(), consumer.oldest(), time.time())
             metrics.HEALTHY.labels(self._stage).set(self.problem() is None)
             await asyncio.sleep(SHOW_SECONDS)
+
+
+def _end_if_lost(error: Exception) -> None:
+    """Trying again on a damaged store cannot help. At its next start the stage says what is wrong."""
+    if isinstance(error, StoreLost):
+        raise error
+    if is_damage(error):
+        raise StoreLost(str(error)) from error
 
 
 async def _wait(event: asyncio.Event, seconds: float) -> None:

@@ -71,6 +71,17 @@ class Stale(Exception):
     """
 
 
+class StoreLost(Exception):
+    """What the store holds is gone or unreadable: nothing may be decided on it. Ends the process; a person must look.
+
+    Raised when a stage starts, and by `refresh` where the file was deleted or replaced under a running process.
+    """
+
+
+class BeingExchanged(Exception):
+    """Raised by `write`: another content is about to take the store's place, which takes a moment; the call may be repeated."""
+
+
 class EventStore(Protocol):
     """One process's connection to a store that it may share with other processes.
 

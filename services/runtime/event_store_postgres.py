@@ -14,7 +14,7 @@ from uuid import UUID
 import psycopg
 from psycopg import Connection
 
-from services.runtime.event_store import Items, RecordedEvent, Rows, Stale, Transaction, checked_kinds, last_of_each
+from services.runtime.event_store import BeingExchanged, Items, RecordedEvent, Rows, Stale, Transaction, checked_kinds, last_of_each
 from services.runtime.postgres_schema import MIGRATION_RECORD, PostgresRecorder, connect, create_tables, end_stuck_writer, new_recorder
 
 ROWS_A_PAGE = 1_000
@@ -189,7 +189,10 @@ class PostgresEventStore:
     def _claim_head(self, moves: bool) -> None:
         """The row's lock makes writers wait for each other here, and the later one finds it changed."""
         if moves:
-            claimed = self._db.execute("UPDATE head SET commits = commits + 1 WHERE commits = %s", (self._head,))
+            try:
+                claimed = self._db.execute("UPDATE head SET commits = commits + 1 WHERE commits = %s", (self._head,))
+            except psycopg.errors.CheckViolation as closed:
+                raise BeingExchanged(str(closed)) from closed
         else:
             claimed = self._db.execute("SELECT 1 FROM head WHERE commits = %s", (self._head,))
         if claimed.rowcount != 1:

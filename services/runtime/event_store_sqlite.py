@@ -6,6 +6,7 @@ the rest so that it can run in a thread.
 """
 
 import fcntl
+import os
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import chain
@@ -13,7 +14,17 @@ from pathlib import Path
 from typing import IO, Any
 from uuid import UUID
 
-from services.runtime.event_store import Items, RecordedEvent, Rows, Stale, Transaction, checked_kinds, last_of_each
+from services.runtime.event_store import (
+    BeingExchanged,
+    Items,
+    RecordedEvent,
+    Rows,
+    Stale,
+    StoreLost,
+    Transaction,
+    checked_kinds,
+    last_of_each,
+)
 from services.runtime.sqlite_file import MIGRATION_RECORD, connect, open_recorder
 
 ROWS_A_STATEMENT = (256, 32, 4, 1)
@@ -39,6 +50,7 @@ class SQLiteEventStore:
         self._lock_file: IO[bytes] | None = None
         self._db = connect(self._path, cache_mb, lock_seconds, synchronous)
         self.recorder = open_recorder(self._path, self._row_kinds, self._item_kinds)
+        self._file = os.stat(self._path).st_ino
         self._head = -1
         self.refresh()
 
@@ -90,11 +102,21 @@ class SQLiteEventStore:
         return found[0] if found else 0
 
     def refresh(self) -> bool:
+        self._require_file()
         before = self._head
         sql = "SELECT commits, (SELECT MAX(rowid) FROM stored_events) FROM head"
         self._head, last_id = self._db.execute(sql).fetchone()
         self.last_id: int = last_id or 0
         return self._head != before
+
+    def _require_file(self) -> None:
+        """What is written to a file without a name is lost when the process ends."""
+        try:
+            there = os.stat(self._path).st_ino
+        except FileNotFoundError:
+            there = None
+        if there != self._file:
+            raise StoreLost(f"{self._path} was deleted or replaced while it was in use")
 
     def _among(self, sql: str, keys: Collection[str]) -> Iterator[tuple[Any, ...]]:
         """Rows of SELECT … IN (%s), padded so that one prepared statement serves."""
@@ -157,7 +179,10 @@ class SQLiteEventStore:
 
     def _claim_head(self, moves: bool) -> None:
         sql = "UPDATE head SET commits = commits + ? WHERE commits = ?" if moves else "SELECT 1 FROM head WHERE commits = ?"
-        cursor = self._db.execute(sql, (1, self._head) if moves else (self._head,))
+        try:
+            cursor = self._db.execute(sql, (1, self._head) if moves else (self._head,))
+        except sqlite3.IntegrityError as closed:
+            raise BeingExchanged(str(closed)) from closed
         if (cursor.rowcount != 1) if moves else cursor.fetchone() is None:
             raise Stale("another writer committed")
 

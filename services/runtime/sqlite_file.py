@@ -95,6 +95,11 @@ def connect(path: str, cache_mb: int, lock_seconds: float, synchronous: str) -> 
     return db
 
 
+def is_damage(error: BaseException) -> bool:
+    """Whether SQLite says that the file itself is wrong."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
 def _use_write_ahead_log(db: sqlite3.Connection, deadline: float) -> None:
     """Changing the journal's mode does not wait for others that do the same: try again until the deadline."""
     while True:

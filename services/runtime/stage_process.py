@@ -1,25 +1,33 @@
 """One stage as a process: its store, its place in the log, its metrics, until SIGTERM."""
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-from services.runtime.event_store import EventStore
+from services.runtime.event_store import EventStore, StoreLost
 from services.runtime.event_store_postgres import PostgresEventStore
 from services.runtime.event_store_sqlite import SQLiteEventStore
 from services.runtime.kafka import KafkaConnection
 from services.runtime.metrics import serve_metrics
 from services.runtime.settings import KafkaSettings, Settings
 from services.runtime.stage import Stage
+from services.runtime.store_check import check_file, check_history
 from services.runtime.stream import BatchApp, build, run
 from services.runtime.worker import Worker
+
+log = logging.getLogger(__name__)
+STORE_LOST = 3
 
 
 @dataclass(frozen=True)
 class StageProcess:
-    """What a stage is to the runtime. ``metrics_port`` is its own default; ``deduplicate_by_id`` as the Worker has it."""
+    """What a stage is to the runtime. ``publishes``: the topic of its events; ``metrics_port`` is its own default;
+    ``deduplicate_by_id`` as the Worker has it."""
 
     name: str
     topics: Sequence[str]
+    publishes: str
     kinds: Sequence[str]
     metrics_port: int
     item_kinds: Sequence[str] = ()
@@ -27,12 +35,17 @@ class StageProcess:
 
 
 async def run_stage(settings: Settings, process: StageProcess, make: Callable[[EventStore], Stage]) -> int:
-    """Runs the stage until SIGTERM or SIGINT. The exit code: 0, or 1 after a crash, when it should be started again.
+    """Runs the stage until SIGTERM or SIGINT. The exit code: 0; 1 after a crash, when it should be started again; STORE_LOST where the
+    store is not whole, which only a person can change.
 
     OSError where the metrics port is taken.
     """
-    store = open_store(settings, process)
     connection = kafka_connection(settings.kafka)
+    try:
+        store = await open_whole_store(settings, process, connection)
+    except StoreLost as lost:
+        log.error("%s", lost)
+        return STORE_LOST
     async with Worker(
         make(store),
         store,
@@ -63,14 +76,35 @@ def problem_of(app: BatchApp) -> str | None:
     return "the stream crashed" if app.crashed else app.joiner.problem()
 
 
+async def open_whole_store(settings: Settings, process: StageProcess, connection: KafkaConnection) -> EventStore:
+    """The stage's store, which knows all that the stage ever published. Raises StoreLost. Waits while Kafka is away."""
+    remedy = f"`rapport rebuild {process.name}` mends it"
+    if not settings.store.url:
+        try:
+            check_file(store_file(settings, process.name))
+        except StoreLost as lost:
+            raise StoreLost(f"{lost}. {remedy}") from lost
+    store = open_store(settings, process)
+    try:
+        await check_history(store.last_id, connection, process.publishes, remedy)
+    except BaseException:
+        store.close()
+        raise
+    return store
+
+
 def open_store(settings: Settings, process: StageProcess) -> EventStore:
     """The stage's store: a schema of its own in PostgreSQL, or a SQLite file in the data directory."""
     if settings.store.url:
         conninfo = settings.store.url.get_secret_value()
         return PostgresEventStore(conninfo, schema=process.name, kinds=process.kinds, item_kinds=process.item_kinds)
     settings.data_dir.mkdir(parents=True, exist_ok=True)
-    path = settings.data_dir / f"{process.name}.sqlite"
-    return SQLiteEventStore(path, kinds=process.kinds, item_kinds=process.item_kinds)
+    return SQLiteEventStore(store_file(settings, process.name), kinds=process.kinds, item_kinds=process.item_kinds)
+
+
+def store_file(settings: Settings, stage: str) -> Path:
+    """Where that stage's store is, unless PostgreSQL has it."""
+    return settings.data_dir / f"{stage}.sqlite"
 
 
 def kafka_connection(kafka: KafkaSettings) -> KafkaConnection:

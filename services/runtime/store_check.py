@@ -1,0 +1,91 @@
+"""Whether a stage's own store is whole, asked at the stage's start: it must not decide anything on half a memory.
+
+What was published is on Kafka, numbered 1, 2, 3… over the whole store. A store that ends before the highest number seen there was deleted,
+or is an old copy: the stage would number its events anew, and subscribers would drop them as repeats.
+"""
+
+import asyncio
+import logging
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from aiokafka.errors import KafkaError
+
+from services.runtime.batches import TP
+from services.runtime.event_store import StoreLost
+from services.runtime.kafka import KafkaConnection
+from services.runtime.log_reader import LogReader, TopicMissing
+from services.runtime.sqlite_file import is_damage
+
+log = logging.getLogger(__name__)
+CHECKED_WHOLE_BYTES = 128 << 20
+"""SQLite checks some 300 MB a second; of a larger file only its length and the edges of its tables are looked at."""
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.2, 5.0
+
+
+def check_file(path: Path) -> None:
+    """Raises StoreLost where SQLite cannot use the file. One that is missing or empty is none yet, which says nothing."""
+    if not path.exists() or not path.stat().st_size:
+        return
+    try:
+        with closing(sqlite3.connect(path, timeout=5)) as db:
+            problem = _problem_of(db, path)
+    except sqlite3.DatabaseError as error:
+        if not is_damage(error):
+            raise
+        problem = str(error)
+    if problem is not None:
+        raise StoreLost(f"{path} is damaged ({problem})")
+
+
+def _problem_of(db: sqlite3.Connection, path: Path) -> str | None:
+    ((pages,),) = db.execute("PRAGMA page_count")
+    ((page_size,),) = db.execute("PRAGMA page_size")
+    ahead = path.with_name(path.name + "-wal")
+    there = path.stat().st_size + (ahead.stat().st_size if ahead.exists() else 0)
+    if there < pages * page_size:
+        return f"it has {there:,} of {pages * page_size:,} bytes: it was truncated"
+    if there <= CHECKED_WHOLE_BYTES:
+        ((said,),) = db.execute("PRAGMA quick_check(1)")
+        return None if said == "ok" else str(said)
+    for (table,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+        for end in ("", "DESC"):
+            db.execute(f'SELECT * FROM "{table}" ORDER BY 1 {end} LIMIT 1').fetchone()
+    return None
+
+
+async def check_history(last_id: int, connection: KafkaConnection, topic: str, remedy: str) -> None:
+    """Raises StoreLost where the topic has events that a store which ends with ``last_id`` does not know. Waits while Kafka is away."""
+    pause = FIRST_PAUSE_SECONDS
+    while True:
+        try:
+            published = await published_up_to(connection, topic)
+            break
+        except (KafkaError, OSError) as away:
+            log.warning("waiting for Kafka, to see what was published: %r", away)
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+    if last_id < published:
+        raise StoreLost(f"the store ends at event {last_id:,}, {topic} has {published:,}: deleted, or an old copy. {remedy}")
+
+
+async def published_up_to(connection: KafkaConnection, topic: str) -> int:
+    """The highest notification id among the last messages of the topic's partitions; 0 where there are none."""
+    async with LogReader(connection) as reader:
+        try:
+            ends = await reader.ends([topic])
+        except TopicMissing:
+            return 0
+        last = {tp: end - 1 for tp, end in ends.items() if end}
+        return await _highest_id(reader, last, ends)
+
+
+async def _highest_id(reader: LogReader, starts: dict[TP, int], ends: dict[TP, int]) -> int:
+    highest = 0
+    async for fetched in reader.read(starts, {tp: ends[tp] for tp in starts}):
+        for records in fetched.values():
+            for record in records:
+                id = dict(record.headers).get("id", b"")
+                highest = max(highest, int(id) if id.isdigit() else 0)
+    return highest
