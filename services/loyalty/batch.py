@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+from services.loyalty import tiers
 from services.loyalty.account import EMPTY, Outcome, advance, fold, is_next, needs_history, step
 from services.loyalty.account_record import AccountRecord
 from services.loyalty.announcements import Announcements
@@ -76,6 +77,15 @@ class Batch:
         for account in self.said.touched.values():
             self._announce_merge(account)
             self._set_timer(account)
+
+    def restate(self, account: AccountRecord, cause: str) -> None:
+        """Says the account's tier again, unless something was said in this batch, or never anything."""
+        if account.sequence and account.id not in self.said.of:
+            tier, at = account.tier, self.said.recorded_at
+            rules, standing = self._programme.tiers, account.state.standing
+            qualifying = tiers.qualifying(rules, standing, at) if rules and standing else 0
+            self.said.tier_changed(account, TierMove(tier, tier or "", at, qualifying, cause), cause)
+            account.tier = tier
 
     # ---- posting
 

@@ -75,6 +75,18 @@ class LoyaltyStage:
         transaction.outcomes.clear()
         return transaction, answers
 
+    def correct(self, ids: Collection[str], restated: Collection[str], cause: str) -> Transaction:
+        """Folds these accounts anew and posts what differs from what was posted. Of those among ``restated`` something is said even so:
+        a snapshot of theirs may have been wrong, and is followed by one with a higher number."""
+        batch = self._begin()
+        self._archive.load_accounts(ids)
+        for id in ids:
+            batch.fold_anew(self._archive.account(id), cause)
+        batch.end()
+        for id in restated:
+            batch.restate(self._archive.account(id), cause)
+        return self._saved(batch)
+
     def snapshots(self, originators: Collection[UUID]) -> Iterable[Message]:
         ids = [str(originator) for originator in originators]
         self._archive.load_accounts(ids)
@@ -236,6 +248,9 @@ class LoyaltyStage:
 
     def _end(self, batch: Batch) -> Transaction:
         batch.end()
+        return self._saved(batch)
+
+    def _saved(self, batch: Batch) -> Transaction:
         transaction = Transaction(events=batch.said.events, timers=batch.timers, outcomes=batch.outcomes)
         self._archive.save(batch.said.touched.values(), batch.said.of, transaction)
         return transaction

@@ -30,6 +30,7 @@ _Left = struct_of(published.IdentifiersLeft)
 _Refused = struct_of(published.LinkRefused)
 _Lifecycle = struct_of(published.LifecycleChanged)
 _Quarantined = struct_of(Quarantined)
+_applied: Any = msgspec.json.Decoder(_Applied).decode
 
 
 class Changes:
@@ -65,6 +66,17 @@ class Changes:
                 ),
             ),
         )
+
+    def touchpoint_again(self, customer: Customer, state: bytes) -> None:
+        """A touchpoint that was counted before, in a history that was lost. ``state``: its event there. Nobody joins by it."""
+        event = _applied(state)
+        event.customer_id, event.sequence, event.recorded_at = customer.id, customer.sequence + 1, self.recorded_at
+        event.joined = []
+        self._add(customer, event)
+
+    def restated(self, customer: Customer, members: Iterable[Member], cause: str) -> None:
+        """Says again who holds what, so that a snapshot that was wrong is followed by one with a higher number."""
+        self.appeared(customer, members, cause)
 
     def merged(self, customer: Customer, merged: Customer, members: Iterable[Member], cause: str) -> None:
         """``merged`` turned out to be ``customer``."""

@@ -34,6 +34,10 @@ class RecordedEvent(msgspec.Struct, frozen=True, gc=False):
     state: bytes
 
 
+LOST = "lost"
+"""Type of an event that holds a place: its number was given to an event that went with a store that was lost, before anybody saw it.
+It is never published."""
+
 Rows = dict[str, dict[str, bytes | None]]
 Items = dict[str, list[tuple[str, str, bytes | None]]]
 

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 from aiokafka.structs import TopicPartition
 
@@ -17,6 +17,14 @@ Fetched = Mapping[TP, Sequence[Record]]
 
 class TopicMissing(Exception):
     """Raised by ``LogReader.ends``: Kafka has no such topic."""
+
+
+class Log(Protocol):
+    """What can be read of Kafka from offset to offset. See LogReader."""
+
+    async def ends(self, topics: Collection[str]) -> dict[TP, int]: ...
+
+    def read(self, starts: Mapping[TP, int], ends: Mapping[TP, int], most: int = 8_000) -> AsyncIterator[Fetched]: ...
 
 
 class LogReader:
@@ -57,9 +65,7 @@ class LogReader:
         found = await self._consumer.offsets_for_times({TopicPartition(*tp): timestamp_ms for tp in partitions})
         return {TP(*tp): place.offset for tp, place in found.items() if place is not None}
 
-    async def read(
-        self, starts: Mapping[TP, int], ends: Mapping[TP, int], most: int = 8_000
-    ) -> AsyncIterator[Mapping[TP, Sequence[Record]]]:
+    async def read(self, starts: Mapping[TP, int], ends: Mapping[TP, int], most: int = 8_000) -> AsyncIterator[Fetched]:
         """Every record with start <= offset < end, each partition's in order; at most so many at a time."""
         open_ = {TopicPartition(*tp): end for tp, end in ends.items() if starts.get(tp, 0) < end}
         if not open_:

@@ -21,6 +21,7 @@ from services.runtime.event_store_postgres import PostgresEventStore
 from services.runtime.event_store_sqlite import SQLiteEventStore
 from services.runtime.settings import Settings
 from services.runtime.store_check import check_file
+from services.runtime.store_snapshot import StoreSnapshot, snapshot_of, snapshot_of_schema
 
 CLOSED = "rapport_rebuild_is_exchanging_this_store"
 WAIT_SECONDS = 30.0
@@ -47,6 +48,11 @@ class StoreExchange(Protocol):
     def reopen(self) -> None:
         """As if it had never been closed."""
 
+    def snapshot(self) -> StoreSnapshot:
+        """Of the live store; only of a sound one."""
+
+    def snapshot_beside(self) -> StoreSnapshot: ...
+
     def has_beside(self) -> bool: ...
 
     def beside(self) -> EventStore:
@@ -55,7 +61,8 @@ class StoreExchange(Protocol):
     def drop_beside(self) -> None: ...
 
     def exchange(self) -> None:
-        """The one step. Whoever has the store beside open must have closed it. Raises StillInUse."""
+        """The one step, of a closed store or of one that is not sound; a sound one that is open was exchanged before. Whoever has the store
+        beside open must have closed it. Raises StillInUse."""
 
     def is_kept(self) -> bool:
         """Whether what was replaced is still there."""
@@ -82,16 +89,22 @@ class SQLiteExchange:
     def is_sound(self) -> bool:
         try:
             check_file(self._live)
-            with self._opened(self._live) as db:
-                return bool(db.execute("SELECT commits FROM head").fetchone())
-        except (StoreLost, FileNotFoundError, sqlite3.OperationalError):
+        except StoreLost:
             return False
+        return bool(self._asked("SELECT commits FROM head"))
 
     def is_closed(self) -> bool:
-        if not self.is_sound():
-            return False
-        with self._opened(self._live) as db:
-            return bool(db.execute("SELECT 1 FROM sqlite_master WHERE type = 'trigger' AND name = ?", (CLOSED,)).fetchone())
+        return bool(self._asked("SELECT 1 FROM sqlite_master WHERE type = 'trigger' AND name = ?", (CLOSED,)))
+
+    def _asked(self, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
+        """Nothing where there is no store."""
+        try:
+            with self._opened(self._live) as db:
+                return db.execute(sql, parameters).fetchall()
+        except (FileNotFoundError, sqlite3.DatabaseError) as error:
+            if isinstance(error, sqlite3.OperationalError) and "no such table" not in str(error):
+                raise
+            return []
 
     def close(self) -> None:
         with self._opened(self._live) as db:
@@ -100,6 +113,12 @@ class SQLiteExchange:
     def reopen(self) -> None:
         with self._opened(self._live) as db:
             db.execute(f"DROP TRIGGER IF EXISTS {CLOSED}")
+
+    def snapshot(self) -> StoreSnapshot:
+        return snapshot_of(self._live)
+
+    def snapshot_beside(self) -> StoreSnapshot:
+        return snapshot_of(self._new)
 
     def has_beside(self) -> bool:
         return self._new.exists()
@@ -111,9 +130,9 @@ class SQLiteExchange:
         _delete(self._new)
 
     def exchange(self) -> None:
-        if self.is_sound():
+        if self.is_closed():
             self._copy_over()
-        else:
+        elif not self.is_sound():
             self._move_in()
         self.drop_beside()
 
@@ -195,6 +214,12 @@ class PostgresExchange:
 
     def reopen(self) -> None:
         self._run(f"ALTER TABLE IF EXISTS {{live}}.head DROP CONSTRAINT IF EXISTS {CLOSED}")
+
+    def snapshot(self) -> StoreSnapshot:
+        return snapshot_of_schema(self._conninfo, self._live)
+
+    def snapshot_beside(self) -> StoreSnapshot:
+        return snapshot_of_schema(self._conninfo, self._new)
 
     def has_beside(self) -> bool:
         return self._is_there(self._new)

@@ -10,7 +10,7 @@ from uuid import UUID
 import psycopg
 from psycopg.sql import SQL, Identifier
 
-from services.runtime.event_store import RecordedEvent, checked_kinds
+from services.runtime.event_store import LOST, RecordedEvent, checked_kinds
 from services.runtime.settings import Settings
 from services.runtime.sqlite_file import MIGRATION_RECORD
 
@@ -85,19 +85,21 @@ class StoreSnapshot:
         sql = f"SELECT DISTINCT originator_id FROM stored_events WHERE {self._reader.id_column} > {int(id)}"
         return {self._reader.uuid(originator) for (originator,) in self._reader.query(sql)}
 
-    def events(self) -> Iterator[RecordedEvent]:
-        """All, in notification order."""
-        return self._events(f"ORDER BY {self._reader.id_column}")
+    def events(self, after: int = 0) -> Iterator[RecordedEvent]:
+        """All with a higher notification id, in their order."""
+        column = self._reader.id_column
+        return self._events(f"WHERE {column} > {int(after)} ORDER BY {column}")
 
     def events_by_originator(self) -> Iterator[tuple[UUID, list[RecordedEvent]]]:
         """Each originator once, with all its events in version order."""
         found = self._events("ORDER BY originator_id, originator_version")
         return ((originator, list(events)) for originator, events in groupby(found, key=lambda event: event.originator))
 
-    def _events(self, order: str) -> Iterator[RecordedEvent]:
+    def _events(self, which: str) -> Iterator[RecordedEvent]:
         uuid = self._reader.uuid
-        rows = self._reader.query(f"SELECT {self._reader.id_column}, {EVENT} FROM stored_events {order}")
-        return (RecordedEvent(id, uuid(originator), version, type, bytes(state)) for id, originator, version, type, state in rows)
+        rows = self._reader.query(f"SELECT {self._reader.id_column}, {EVENT} FROM stored_events {which}")
+        found = (RecordedEvent(id, uuid(originator), version, type, bytes(state)) for id, originator, version, type, state in rows)
+        return (event for event in found if event.type != LOST)
 
     def close(self) -> None:
         self._reader.close()
@@ -156,11 +158,16 @@ _numbers = count(1)
 def open_snapshot(settings: Settings, stage: str) -> StoreSnapshot:
     """The store of that stage as it is now. StoreMissing; what the database raises comes as it is."""
     if settings.store.url:
-        try:
-            return StoreSnapshot(_Postgres(settings.store.url.get_secret_value(), stage))
-        except psycopg.errors.UndefinedTable as missing:
-            raise StoreMissing(f"PostgreSQL has no schema {stage} with events: has the stage ever run?") from missing
+        return snapshot_of_schema(settings.store.url.get_secret_value(), stage)
     return snapshot_of(settings.data_dir / f"{stage}.sqlite")
+
+
+def snapshot_of_schema(conninfo: str, schema: str) -> StoreSnapshot:
+    """The store in that schema of PostgreSQL as it is now. StoreMissing."""
+    try:
+        return StoreSnapshot(_Postgres(conninfo, schema))
+    except psycopg.errors.UndefinedTable as missing:
+        raise StoreMissing(f"PostgreSQL has no schema {schema} with events: has the stage ever run?") from missing
 
 
 def snapshot_of(path: Path) -> StoreSnapshot:

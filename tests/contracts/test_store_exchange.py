@@ -114,6 +114,23 @@ def test_what_was_replaced_is_kept_until_it_is_dropped(kept: Kept) -> None:
     assert kept.store().rows("things", ["a"]) == {"a": b"new"}
 
 
+def test_an_exchange_that_ended_after_its_one_step_is_not_made_twice(tmp_path: Path) -> None:
+    live = tmp_path / "thing.sqlite"
+    store = SQLiteEventStore(live, kinds=KINDS, item_kinds=ITEM_KINDS)
+    exchange = SQLiteExchange(live, KINDS, ITEM_KINDS)
+    made_beside(exchange)
+    exchange.close()
+    exchange._copy_over()
+    store.refresh()
+    store.commit(saying(b"since", 3))
+
+    exchange.exchange()
+
+    assert not exchange.has_beside()
+    assert store.rows("things", ["a"]) == {"a": b"since"}
+    store.close()
+
+
 def test_where_there_is_no_store_the_new_one_becomes_it(kept: Kept) -> None:
     exchange = kept.exchange()
     assert not exchange.is_sound()

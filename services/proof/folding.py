@@ -1,0 +1,114 @@
+"""A stage's own business part over a scratch store, fed from the beginning of its topic; after a crash it goes on where that store is."""
+
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+
+from services.proof.progress import Progress
+from services.proof.refold import Place
+from services.runtime.batches import TP, Batch
+from services.runtime.event_store import Items, Rows
+from services.runtime.event_store_sqlite import SQLiteEventStore
+from services.runtime.log_reader import Log
+from services.runtime.seen_messages import SeenMessages, mark
+from services.runtime.stage import Record, Stage
+from services.runtime.stage_process import StageProcess
+from services.runtime.store_snapshot import StoreSnapshot, snapshot_of
+
+
+class Fold:
+    """``changed_rows`` and ``changed_items``: what was written since ``note_changes``."""
+
+    def __init__(self, path: Path, process: StageProcess) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._path, self._process = path, process
+        self.store = SQLiteEventStore(path, kinds=process.kinds, item_kinds=process.item_kinds, synchronous="NORMAL")
+        self._seen = SeenMessages(self.store) if process.deduplicate_by_id else None
+        self._settled: set[Place] = set()
+        self._noting = False
+        self.changed_rows: Rows = {}
+        self.changed_items: Items = {}
+
+    def snapshot(self) -> StoreSnapshot:
+        return snapshot_of(self._path)
+
+    def positions(self) -> dict[TP, int]:
+        """How far the topic is folded."""
+        return {TP(name.rpartition(":")[0], int(name.rpartition(":")[2])): next for name, next in self.store.positions().items()}
+
+    def seen(self) -> dict[str, int]:
+        """The watermarks by which repeats are known."""
+        return {mark(tp): self.store.watermark(mark(tp)) for tp in self.positions()} if self._seen else {}
+
+    async def up_to(self, log: Log, ends: Mapping[TP, int], stage: Stage, later: Collection[Place], progress: Progress) -> None:
+        """Everything before those offsets that was not taken yet. Records in the places ``later`` come last: the live stage refused them
+        because another with their event_id came first."""
+        places = frozenset(later)
+        await self._read(log, ends, stage, places, progress)
+        if waiting := {place for place in places - self._settled if place[2] < ends.get(TP(*place[:2]), 0)}:
+            await self._take_places(log, stage, waiting)
+            self._settled |= waiting
+
+    async def _take_places(self, log: Log, stage: Stage, places: set[Place]) -> None:
+        partitions = {TP(topic, partition) for topic, partition, _ in places}
+        offsets = {tp: [offset for *of, offset in places if TP(*of) == tp] for tp in partitions}  # type: ignore[arg-type]
+        starts = {tp: min(of) for tp, of in offsets.items()}
+        async for fetched in log.read(starts, {tp: max(of) + 1 for tp, of in offsets.items()}):
+            if records := [record for of in fetched.values() for record in of if _place(record) in places]:
+                self.take(stage, records)
+
+    async def _read(self, log: Log, ends: Mapping[TP, int], stage: Stage, apart: frozenset[Place], progress: Progress) -> None:
+        starts = self.positions()
+        done, total = sum(starts.values()), sum(ends.values())
+        async for fetched in log.read(starts, ends):
+            batches = [Batch(tp, starts.get(tp, 0), of[-1].offset + 1, of, 0, 0) for tp, of in fetched.items() if of]
+            self._take_batches(stage, batches, apart)
+            starts |= {batch.tp: batch.next for batch in batches}
+            done += sum(len(batch.records) for batch in batches)
+            progress(f"folding {self._process.name} anew", done, total)
+
+    def _take_batches(self, stage: Stage, batches: Sequence[Batch], apart: frozenset[Place]) -> None:
+        records, seen = self._seen.fresh(batches) if self._seen else ([one for batch in batches for one in batch.records], {})
+        if apart:
+            records = [record for record in records if _place(record) not in apart]
+        positions = {f"{batch.tp.topic}:{batch.tp.partition}": (batch.start, batch.next) for batch in batches}
+        self.take(stage, records, positions, {mark(tp): highest for tp, highest in seen.items()})
+        if self._seen:
+            self._seen.remember(seen)
+
+    def take(
+        self,
+        stage: Stage,
+        records: Sequence[Record],
+        positions: dict[str, tuple[int, int]] | None = None,
+        watermarks: dict[str, int] | None = None,
+    ) -> None:
+        """One batch, in one transaction with where it ends."""
+        transaction = stage.decide(records)
+        transaction.positions, transaction.watermarks = positions or {}, watermarks or {}
+        self.store.commit(transaction)
+        self._note(transaction.rows, transaction.items)
+
+    def pass_time(self, stage: Stage, now_ms: int) -> None:
+        """All that time brings by then."""
+        while (transaction := stage.tick(now_ms)) is not None and not transaction.is_empty():
+            self.store.commit(transaction)
+            self._note(transaction.rows, transaction.items)
+
+    def _note(self, rows: Rows, items: Items) -> None:
+        if not self._noting:
+            return
+        for kind, values in rows.items():
+            self.changed_rows.setdefault(kind, {}).update(values)
+        for kind, changes in items.items():
+            self.changed_items.setdefault(kind, []).extend(changes)
+
+    def note_changes(self) -> None:
+        """From here on."""
+        self._noting = True
+
+    def close(self) -> None:
+        self.store.close()
+
+
+def _place(record: Record) -> Place:
+    return record.topic, record.partition, record.offset

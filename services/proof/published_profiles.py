@@ -1,0 +1,148 @@
+"""What whoever follows ``profile-events`` from the first one knows: who holds what, where each touchpoint is, how far each customer is."""
+
+from typing import NamedTuple
+
+import msgspec
+
+from services.proof.refold import Place
+from services.runtime.event_store import LOST, RecordedEvent
+
+PROSPECT = "prospect"
+
+
+class HistoryBroken(Exception):
+    """Raised by ``take``: numbers of a customer or an account have a hole, so that there is nothing to go on from."""
+
+
+class Counted(NamedTuple):
+    """Where a touchpoint was published, and whose it is for ever."""
+
+    anchor: str
+    customer: str
+    sequence: int
+
+
+class _Held(msgspec.Struct, gc=False):
+    type: str
+    value: str
+    id: str
+
+
+class _Message(msgspec.Struct, tag_field="event", gc=False):
+    customer_id: str
+
+
+class _EventId(msgspec.Struct, gc=False):
+    event_id: str
+
+
+class _Applied(_Message, tag="touchpoint_applied", gc=False):
+    anchor: str
+    joined: list[_Held]
+    touchpoint: _EventId
+
+
+class _Merged(_Message, tag="customers_merged", gc=False):
+    identifiers: list[_Held]
+
+
+class _MergedInto(_Message, tag="customer_merged_into", gc=False):
+    survivor: str
+
+
+class _Joined(_Message, tag="identifiers_joined", gc=False):
+    identifiers: list[_Held]
+
+
+class _Left(_Message, tag="identifiers_left", gc=False):
+    holder: str
+    identifiers: list[_Held]
+
+
+class _Refused(_Message, tag="link_refused", gc=False):
+    """A notice; it changes nothing."""
+
+
+class _Lifecycle(_Message, tag="lifecycle_changed", gc=False):
+    after: str
+    effective_at: str
+
+
+class _Quarantined(msgspec.Struct, gc=False):
+    quarantine_id: str
+    reason: str
+    topic: str
+    partition: int
+    offset: int
+
+
+_message = msgspec.json.Decoder(_Applied | _Merged | _MergedInto | _Joined | _Left | _Refused | _Lifecycle).decode
+_quarantined = msgspec.json.Decoder(_Quarantined).decode
+
+
+class PublishedProfiles:
+    """Everything by id: customers in ``last`` (their sequence), ``lifecycle`` (and since when) and ``merged_into``; identifiers in
+    ``holder`` and ``names`` (type and value); touchpoints in ``counted``, the latest also in ``fresh`` until it is cleared.
+    ``refused``: quarantine_id → its event; ``refusals``: partition → how many."""
+
+    def __init__(self) -> None:
+        self.last: dict[str, int] = {}
+        self.holder: dict[str, str] = {}
+        self.names: dict[str, tuple[str, str]] = {}
+        self.lifecycle: dict[str, tuple[str, str]] = {}
+        self.merged_into: dict[str, str] = {}
+        self.counted: dict[str, Counted] = {}
+        self.fresh: set[str] = set()
+        self.refused: dict[str, tuple[str, int]] = {}
+        self.refusals: dict[str, int] = {}
+        self.conflicting: set[Place] = set()
+
+    def take(self, event: RecordedEvent) -> None:
+        """The next one. Raises HistoryBroken, msgspec.MsgspecError."""
+        if event.type == LOST:
+            return
+        if event.type == "quarantined":
+            self._refuse(event)
+            return
+        message = _message(event.state)
+        id = message.customer_id
+        if event.version != self.last.get(id, 0) + 1:
+            raise HistoryBroken(f"customer {id} goes from sequence {self.last.get(id, 0)} to {event.version}")
+        self.last[id] = event.version
+        if isinstance(message, _Applied):
+            self.counted[message.touchpoint.event_id] = Counted(message.anchor, id, event.version)
+            self.fresh.add(message.touchpoint.event_id)
+            self._hold(id, message.joined)
+        elif isinstance(message, _Merged | _Joined):
+            self._hold(id, message.identifiers)
+        elif isinstance(message, _Left):
+            self._hold(message.holder, message.identifiers)
+        elif isinstance(message, _MergedInto):
+            self.merged_into[id] = message.survivor
+            self.lifecycle.pop(id, None)
+        elif isinstance(message, _Lifecycle):
+            self.lifecycle[id] = message.after, message.effective_at
+
+    def stage_of_life(self, customer: str) -> str:
+        return self.lifecycle.get(customer, (PROSPECT, ""))[0]
+
+    def living(self) -> set[str]:
+        """Customers that hold something."""
+        return set(self.holder.values())
+
+    def _hold(self, customer: str, identifiers: list[_Held]) -> None:
+        for one in identifiers:
+            self.holder[one.id] = customer
+            self.names[one.id] = one.type, one.value
+        if identifiers:
+            self.merged_into.pop(customer, None)
+
+    def _refuse(self, event: RecordedEvent) -> None:
+        said = _quarantined(event.state)
+        partition = f"{said.topic}:{said.partition}"
+        if event.version != self.refusals.get(partition, 0) + 1:
+            raise HistoryBroken(f"what was refused of {partition} goes from {self.refusals.get(partition, 0)} to {event.version}")
+        self.refusals[partition] = event.version
+        self.refused[said.quarantine_id] = str(event.originator), event.version
+        if said.reason == "conflicting_duplicate":
+            self.conflicting.add((said.topic, said.partition, said.offset))
