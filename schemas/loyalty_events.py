@@ -20,7 +20,9 @@ class LoyaltyEvent(Published):
     account_id: CustomerId
     sequence: int = Field(ge=1, description="1, 2, 3… for each account, without a hole")
     recorded_at: Moment = Field(description="when the loyalty stage posted it")
-    cause: str = Field(description="event_id of the touchpoint, `redemption:ID`, `clock`, `merge:CUSTOMER` or `programme:VERSION`")
+    cause: str = Field(
+        description="event_id of the touchpoint, `redemption:ID`, `clock`, `merge:CUSTOMER`, `programme:VERSION` or `rebuild`"
+    )
 
 
 class EntryPosted(LoyaltyEvent):

@@ -41,7 +41,7 @@ class ProfileEvent(Published):
     customer_id: CustomerId
     sequence: int = Field(ge=1, description="1, 2, 3… for each customer, without a hole")
     recorded_at: Moment = Field(description="when the profile stage decided")
-    cause: str = Field(description="event_id of the touchpoint that caused the change; `clock` for time alone")
+    cause: str = Field(description="event_id of the touchpoint that caused the change; `clock` for time alone; `rebuild`: was wrong before")
 
 
 class AppliedTouchpoint(Published):

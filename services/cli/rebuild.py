@@ -1,53 +1,65 @@
-"""Runs a rebuild in the stack of a data directory, and shows what came out."""
+"""Runs rebuilds in the stack of a data directory, and shows what came out."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from services.cli.errors import CommandFailed
+from services.cli.rebuild_view import show_store, show_tables
 from services.cli.running_stack import settings_of_running_stack
 from services.cli.screen import out
 from services.cli.verify import shown_progress
-from services.cli.verify_view import listed
-from services.proof.rebuild import OldTablesKept, Rebuilt, RowsLost, beside, drop_old, rebuild_projections
+from services.proof.profile_corrections import Contradicted
+from services.proof.published_profiles import HistoryBroken
+from services.proof.rebuild import OldTablesKept, RowsLost, beside, drop_old, rebuild_projections
+from services.proof.store_rebuild import FactsLost, OldStoreKept, drop_old_store, rebuild_store
+from services.runtime.clock import SystemClock
+from services.runtime.settings import Settings
+from services.runtime.store_exchange import StillInUse
 
-DIFFERENCES = 20
+REMEDIES: Mapping[type[Exception], str] = {
+    OldStoreKept: "`rapport rebuild --drop-old` drops it",
+    OldTablesKept: "`rapport rebuild --drop-old` drops them",
+    FactsLost: "find out why Kafka lost them; `--accept-loss` switches all the same",
+    RowsLost: "find out why Kafka lost them; `--accept-loss` switches all the same",
+    Contradicted: "`rapport config` shows what is in effect",
+    HistoryBroken: "what was published cannot be gone on from: see docs/verify.md",
+    StillInUse: "under `rapport up` kill that process: it is started again, sees its store, and waits for the rebuild",
+}
 
 
-def run(arguments: Mapping[str, Any], workers: int, switch: bool, accept_loss: bool, show_values: bool) -> int:
-    """0 when it is done. Raises CommandFailed where a person must decide."""
+def run(arguments: Mapping[str, Any], parts: Sequence[str], workers: int, switch: bool, accept_loss: bool, show_values: bool) -> int:
+    """0 when all are done. Raises CommandFailed where a person must decide, or where something was away: then it may be run again."""
     settings = settings_of_running_stack(arguments)
-    try:
-        with shown_progress() as says:
-            rebuilt = asyncio.run(rebuild_projections(settings, workers, says, switch=switch, accept_loss=accept_loss))
-    except OldTablesKept as kept:
-        raise CommandFailed(str(kept), "`rapport rebuild --drop-old` drops them") from kept
-    except RowsLost as lost:
-        raise CommandFailed(str(lost), "find out why Kafka lost them; `--accept-loss` switches all the same") from lost
-    _show(rebuilt, beside(settings.clickhouse.database), show_values)
+    for part in parts:
+        try:
+            _rebuild(settings, part, workers, switch, accept_loss, show_values)
+        except Exception as error:
+            detail = str(error) if type(error) in REMEDIES else f"{type(error).__name__}: {error}"
+            remedy = REMEDIES.get(type(error), f"what is live is as it was; `rapport rebuild {part}` goes on where this stopped")
+            raise CommandFailed(f"{part}: {detail}", remedy) from error
     return 0
 
 
-def drop(arguments: Mapping[str, Any]) -> int:
-    """0 when nothing is left beside the live tables."""
-    settings = settings_of_running_stack(arguments)
-    try:
-        drop_old(settings)
-    except OldTablesKept as kept:
-        raise CommandFailed(str(kept)) from kept
-    out.print(f"nothing is left in {beside(settings.clickhouse.database)}")
-    return 0
-
-
-def _show(rebuilt: Rebuilt, beside_them: str, show_values: bool) -> None:
-    rate = f" ({rebuilt.messages / rebuilt.seconds:,.0f} messages a second)" if rebuilt.seconds else ""
-    out.print(f"{rebuilt.messages:,} messages, {rebuilt.touchpoints:,} touchpoints in {rebuilt.seconds:.1f} s{rate}")
-    customers = set().union(*(one.unequal for one in rebuilt.changed))
-    out.print(f"{len(customers):,} customers differed from the live tables" if customers else "equal to the live tables")
-    if customers:
-        found = [difference for one in rebuilt.changed for difference in one.differences]
-        out.print(listed(found, DIFFERENCES, show_values))
-    if rebuilt.switched:
-        out.print(f"switched over; the former tables are kept in {beside_them}_store: `rapport rebuild --drop-old` drops them")
+def _rebuild(settings: Settings, part: str, workers: int, switch: bool, accept_loss: bool, show_values: bool) -> None:
+    with shown_progress() as says:
+        if part == "projections":
+            tables = asyncio.run(rebuild_projections(settings, workers, says, switch=switch, accept_loss=accept_loss))
+        else:
+            store = asyncio.run(rebuild_store(settings, part, SystemClock(), says, switch=switch, accept_loss=accept_loss))
+    if part == "projections":
+        show_tables(tables, beside(settings.clickhouse.database), show_values)
     else:
-        out.print(f"not switched: the new tables are in {beside_them}; `rapport rebuild projections` switches over")
+        show_store(store, show_values)
+
+
+def drop(arguments: Mapping[str, Any], parts: Sequence[str]) -> int:
+    """0 when nothing is left beside what is live."""
+    settings = settings_of_running_stack(arguments)
+    for part in parts:
+        try:
+            drop_old(settings) if part == "projections" else drop_old_store(settings, part)
+        except OldTablesKept as kept:
+            raise CommandFailed(str(kept)) from kept
+        out.print(f"{part}: nothing is left beside what is live")
+    return 0

@@ -15,10 +15,13 @@ from services.projections.migrating import store_of
 from services.projections.writer import write, write_positions
 from services.runtime import metrics
 from services.runtime.batches import TP, Batch
+from services.runtime.event_store import StoreLost
 from services.runtime.failpoints import failpoint
-from services.runtime.warehouse import Warehouse
+from services.runtime.warehouse import Warehouse, WarehouseRefused
 
 STAGE = "projections"
+TABLES_GONE = (60, 81)
+"""ClickHouse's codes for an unknown table and an unknown database."""
 T = TypeVar("T")
 
 
@@ -35,9 +38,17 @@ class WarehouseSink:
         return {tp: next for tp, next in found.items() if tp in wanted}
 
     async def apply(self, batches: Sequence[Batch]) -> None:
-        """Raises WarehouseAway or WarehouseRefused: nothing is lost, call it again."""
+        """Raises WarehouseAway or WarehouseRefused: nothing is lost, call it again; StoreLost where the tables are gone, with the positions
+        in them: the process makes them at its start, and reads everything again."""
         started = time.perf_counter()
-        applied = await self._in_thread(lambda: self._apply(batches))
+        try:
+            applied = await self._in_thread(lambda: self._apply(batches))
+        except WarehouseRefused as refused:
+            if refused.code in TABLES_GONE:
+                raise StoreLost(
+                    f"ClickHouse's tables are gone, they are filled again from the log at the next start: {refused}"
+                ) from refused
+            raise
         metrics.BATCH_SECONDS.labels(STAGE).observe(time.perf_counter() - started)
         for (outcome, reason), count in applied.outcomes.items():
             metrics.MESSAGES.labels(STAGE, outcome, reason).inc(count)

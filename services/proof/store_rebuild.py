@@ -7,6 +7,7 @@ nothing where nothing was wrong, and where something was, it is corrected by the
 
 import hashlib
 import shutil
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,7 @@ from services.runtime.log_reader import Log, LogReader
 from services.runtime.publisher import PUBLISHED, SNAPSHOTS
 from services.runtime.settings import Settings
 from services.runtime.stage_process import kafka_connection
+from services.runtime.store_check import highest_id
 from services.runtime.store_exchange import StoreExchange, exchange_of
 from services.runtime.store_snapshot import StoreSnapshot
 
@@ -45,7 +47,8 @@ class FactsLost(Exception):
 @dataclass(slots=True)
 class RebuiltStore:
     """``compared``: what differed from the live store, which is put right; None where that could not be read. ``published``: events that
-    had been published; ``corrections``: how many were added. ``resumed``: nothing was left but the last step."""
+    had been published; ``corrections``: how many were added. ``resumed``: nothing was left but the last step. ``seconds``: in all,
+    of which the stage's writers ``waited``."""
 
     stage: str
     messages: int = 0
@@ -55,6 +58,8 @@ class RebuiltStore:
     switched: bool = False
     resumed: bool = False
     kept: str = ""
+    seconds: float = 0.0
+    waited: float = 0.0
 
 
 def drop_old_store(settings: Settings, stage: str) -> None:
@@ -101,9 +106,17 @@ class _Rebuild:
         self._history = History(self._stage, plan.process.publishes)
         self._heard_of_fold = self._published = 0
         self._spoken_of: set[str] = set()
+        self._closed_at = time.monotonic()
         self._rebuilt = RebuiltStore(self._stage, kept=self._exchange.kept_where)
 
     async def run(self, switch: bool, accept_loss: bool) -> RebuiltStore:
+        began = time.monotonic()
+        try:
+            return await self._run(switch, accept_loss)
+        finally:
+            self._rebuilt.seconds = time.monotonic() - began
+
+    async def _run(self, switch: bool, accept_loss: bool) -> RebuiltStore:
         self._rebuilt.resumed = True
         if self._is_complete():
             return self._put_in_place()
@@ -118,6 +131,7 @@ class _Rebuild:
             await self._build(fold, beside, accept_loss)
             if not switch:
                 return self._rebuilt
+            self._closed_at = time.monotonic()
             await self._complete(fold, beside)
         finally:
             fold.close()
@@ -148,7 +162,7 @@ class _Rebuild:
     # ---- while the live stage goes on
 
     async def _build(self, fold: Fold, beside: EventStore, accept_loss: bool) -> None:
-        live = self._live()
+        live = await self._trusted()
         now_ms = self._clock.now_ms()
         try:
             await self._hear(beside, live, whole=live is None)
@@ -170,9 +184,16 @@ class _Rebuild:
         self._fill(fold, beside)
         self._spoken_of.clear()
 
-    def _live(self) -> StoreSnapshot | None:
-        """None where it is missing or damaged."""
-        return self._exchange.snapshot() if self._exchange.is_sound() else None
+    async def _trusted(self) -> StoreSnapshot | None:
+        """The live store; None where it is missing, damaged, or an old copy that does not know what was published."""
+        published = await highest_id(self._log, self._plan.process.publishes)
+        if not self._exchange.is_sound():
+            return None
+        live = self._exchange.snapshot()
+        if live.last_id() >= published:
+            return live
+        live.close()
+        return None
 
     async def _hear(self, beside: EventStore, live: StoreSnapshot | None, whole: bool) -> None:
         """What was published since, into the new store. ``whole``: nothing more will be said, so what is missing on Kafka is taken from
@@ -223,7 +244,7 @@ class _Rebuild:
         if self._exchange.is_sound():
             self._exchange.close()
         failpoint("rebuild_closed")
-        live, now_ms = self._live(), self._clock.now_ms()
+        live, now_ms = await self._trusted(), self._clock.now_ms()
         try:
             await self._hear(beside, live, whole=True)
             stage = self._plan.stage(fold.store, now_ms)
@@ -245,6 +266,7 @@ class _Rebuild:
 
     def _put_in_place(self) -> RebuiltStore:
         self._exchange.exchange()
+        self._rebuilt.waited = time.monotonic() - self._closed_at
         failpoint("rebuild_exchanged")
         return self._cleaned_up()
 

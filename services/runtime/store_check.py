@@ -12,10 +12,9 @@ from pathlib import Path
 
 from aiokafka.errors import KafkaError
 
-from services.runtime.batches import TP
 from services.runtime.event_store import StoreLost
 from services.runtime.kafka import KafkaConnection
-from services.runtime.log_reader import LogReader, TopicMissing
+from services.runtime.log_reader import Log, LogReader, TopicMissing
 from services.runtime.sqlite_file import is_damage
 
 log = logging.getLogger(__name__)
@@ -72,18 +71,18 @@ async def check_history(last_id: int, connection: KafkaConnection, topic: str, r
 
 async def published_up_to(connection: KafkaConnection, topic: str) -> int:
     """The highest notification id among the last messages of the topic's partitions; 0 where there are none."""
-    async with LogReader(connection) as reader:
+    async with LogReader(connection) as log:
         try:
-            ends = await reader.ends([topic])
+            return await highest_id(log, topic)
         except TopicMissing:
             return 0
-        last = {tp: end - 1 for tp, end in ends.items() if end}
-        return await _highest_id(reader, last, ends)
 
 
-async def _highest_id(reader: LogReader, starts: dict[TP, int], ends: dict[TP, int]) -> int:
+async def highest_id(log: Log, topic: str) -> int:
+    """The same, of a log that is open. Raises TopicMissing."""
+    ends = {tp: end for tp, end in (await log.ends([topic])).items() if end}
     highest = 0
-    async for fetched in reader.read(starts, {tp: ends[tp] for tp in starts}):
+    async for fetched in log.read({tp: end - 1 for tp, end in ends.items()}, ends):
         for records in fetched.values():
             for record in records:
                 id = dict(record.headers).get("id", b"")

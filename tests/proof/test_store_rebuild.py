@@ -18,18 +18,22 @@ from hypothesis import strategies as st
 from schemas import topics
 from schemas.loyalty_events import LOYALTY_EVENTS
 from schemas.profile_events import PROFILE_EVENTS
+from services.loyalty.app import PROCESS as LOYALTY
 from services.loyalty.redeeming import Accepted, Redeem
 from services.loyalty.stage import LoyaltyStage
+from services.profile.app import PROCESS as PROFILE
 from services.proof.profile_corrections import Contradicted
 from services.proof.store_rebuild import FactsLost, OldStoreKept, RebuiltStore, drop_old_store, rebuild_store_from
 from services.runtime import failpoints
 from services.runtime.event_store import Transaction
 from services.runtime.failpoints import FailpointFailed
+from services.runtime.store_exchange import exchange_of
 from tests.profile.touchpoints import logs, touchpoint
 from tests.proof.installation import DAY_MS, NOW_MS
 from tests.proof.living import Living, heard
 from tests.proof.story import LINES, STORY
 
+PROCESSES = {"profile": PROFILE, "loyalty": LOYALTY}
 TOPICS = {"profile": topics.PROFILE_CHANGES.name, "loyalty": topics.LOYALTY_CHANGES.name}
 
 
@@ -252,6 +256,25 @@ def test_a_store_that_was_lost_comes_back_with_the_numbers_that_were_published(
     assert {topic: living.log.of(topic) for topic in TOPICS.values()} == before
     living.say(touchpoint("next", "customer_id:2", hour=9, type="purchase", order_id="o9", total_minor=800, currency="EUR"))
     living.work()
+    living.tick(NOW_MS)
+    require_right(living, tmp_path / "scratch")
+
+
+@pytest.mark.parametrize("stage", ["profile", "loyalty"])
+def test_a_store_that_was_emptied_or_put_back_from_an_old_copy_comes_back_too(living: Living, stage: str, tmp_path: Path) -> None:
+    # given: a sound store that does not know what was published, as a stage leaves it that was started without one
+    before = {topic: list(living.log.of(topic)) for topic in TOPICS.values()}
+    exchange = exchange_of(living.settings, stage, PROCESSES[stage].kinds, PROCESSES[stage].item_kinds)
+    exchange.beside().close()
+    exchange.close()
+    exchange.exchange()
+    exchange.drop_kept()
+
+    found = rebuilt(living, stage)
+
+    assert (found.compared, found.corrections) == (None, 0)
+    living.work()
+    assert {topic: living.log.of(topic) for topic in TOPICS.values()} == before
     living.tick(NOW_MS)
     require_right(living, tmp_path / "scratch")
 
