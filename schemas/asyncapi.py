@@ -11,7 +11,7 @@ HEADERS = {
     "sequence": "the customer's or account's sequence: 1, 2, 3… without a hole",
     "quarantine_id": "of a redriven touchpoint: what it was in quarantine",
     "decision_id": "of a redriven touchpoint: the decision that redrove it, on the topic `quarantine`",
-    "traceparent": "W3C trace context of the request that brought it",
+    "traceparent": "W3C trace context of what led to it, where that was traced",
 }
 
 

@@ -20,7 +20,7 @@ class Topic:
     messages: tuple[type[BaseModel], ...]
     partitions: int = 4
     compacted: bool = False
-    headers: tuple[str, ...] = ("id", "type", "sequence")
+    headers: tuple[str, ...] = ("id", "type", "sequence", "traceparent")
 
     def config(self) -> dict[str, str]:
         """Kafka's settings of the topic: kept for ever, whole or by key."""

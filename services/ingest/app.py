@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 
 import uvicorn
 import uvloop
@@ -17,6 +18,7 @@ from services.ingest.http import create_app
 from services.ingest.log_connection import LogConnection
 from services.ingest.log_room import LogRoom
 from services.ingest.message_key import keys_by
+from services.ingest.traced_door import TracedDoor
 from services.ingest.write_keys import write_keys_of
 from services.runtime import metrics
 from services.runtime.kafka import new_producer
@@ -24,6 +26,7 @@ from services.runtime.log_disk import free_bytes
 from services.runtime.logging import configure_logging
 from services.runtime.settings import Settings
 from services.runtime.stage_process import kafka_connection
+from services.runtime.tracing import Tracer, start_tracing
 
 STAGE = "ingest"
 """As metrics name it."""
@@ -49,8 +52,8 @@ class _Server(uvicorn.Server):
 async def run(settings: Settings) -> int:
     """Serves until SIGTERM or SIGINT, then answers what is under way and stops within 10 s. The exit code: 0, or 1 where the
     port is taken. Kafka may be away at the start: requests are answered 503 until it is there."""
-    appender = appender_of(settings)
-    server = _Server(_uvicorn_config(create_app(door_of(settings, appender)), settings))
+    appender, tracer = appender_of(settings), start_tracing(STAGE)
+    server = _Server(_uvicorn_config(create_app(door_of(settings, appender, tracer)), settings))
     _stop_on_signals(server)
     metrics.STARTED.labels(STAGE).set(time.time())
     appender.start()
@@ -61,6 +64,8 @@ async def run(settings: Settings) -> int:
         return 1
     finally:
         await appender.close()
+        if tracer:
+            tracer.close()
     return 0
 
 
@@ -76,11 +81,12 @@ def appender_of(settings: Settings) -> Appender:
     return Appender(log, LogRoom(lambda: log.ask(free_bytes), settings.ingest.min_log_disk_bytes))
 
 
-def door_of(settings: Settings, appender: Appender) -> Door:
+def door_of(settings: Settings, appender: Appender, tracer: Tracer | None = None) -> Door:
     limits = settings.ingest
     keys = write_keys_of(settings.data_dir)
     metrics.INGEST_KAFKA_UP.set_function(lambda: 0 if appender.problem else 1)
-    return Door(keys, appender, keys_by(settings.identity.priority), limits.max_body_bytes, limits.max_batch, limits.max_pending_bytes)
+    made = partial(TracedDoor, tracer) if tracer else Door
+    return made(keys, appender, keys_by(settings.identity.priority), limits.max_body_bytes, limits.max_batch, limits.max_pending_bytes)
 
 
 def _uvicorn_config(app: FrontDoor, settings: Settings) -> uvicorn.Config:

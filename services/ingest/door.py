@@ -1,7 +1,6 @@
 """Takes requests in: reads, admits, appends, answers. The paths that channels send to go through here, past the framework."""
 
 import logging
-import re
 import time
 import uuid
 from collections.abc import Awaitable, Callable
@@ -26,6 +25,7 @@ from services.ingest.segment import KINDS, Shared
 from services.ingest.segment_admission import admit_calls, read_batch, read_single
 from services.ingest.write_keys import WriteKeys
 from services.runtime import metrics
+from services.runtime.tracing import TRACEPARENT, checked
 
 RequestHeaders = dict[bytes, bytes]
 Take = Callable[[RequestHeaders, Receive, Hold], Awaitable[Answer]]
@@ -40,7 +40,7 @@ class Arrival(NamedTuple):
     milliseconds: int
 
 
-_is_traceparent = re.compile(rb"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}").fullmatch
+TRACEPARENT_OF_REQUEST = TRACEPARENT.encode()
 _log = logging.getLogger(__name__)
 
 
@@ -156,7 +156,7 @@ class Entry:
     """What takes in the requests of a path, and the metric of their durations."""
 
     def __init__(self, name: str, take: Take) -> None:
-        self.take, self.seconds = take, metrics.INGEST_SECONDS.labels(name)
+        self.name, self.take, self.seconds = name, take, metrics.INGEST_SECONDS.labels(name)
 
 
 _accepted = metrics.INGEST_ITEMS.labels("accepted", "")
@@ -168,8 +168,8 @@ def _refused(refusal: Refusal) -> Answer:
 
 
 def _trace(headers: RequestHeaders) -> Headers:
-    found = headers.get(b"traceparent")
-    return [("traceparent", found)] if found and _is_traceparent(found) else NO_HEADERS
+    found = checked(headers.get(TRACEPARENT_OF_REQUEST))
+    return [(TRACEPARENT, found)] if found else NO_HEADERS
 
 
 class FrontDoor:

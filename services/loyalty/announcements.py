@@ -27,13 +27,18 @@ _Quarantined = struct_of(Quarantined)
 
 
 class Announcements:
-    """The events of one batch, in order. ``of``: by account. ``touched``: accounts to be saved."""
+    """The events of one batch, in order. ``of``: by account. ``touched``: accounts to be saved.
+
+    ``traced``: cause → traceparent of the message that said it; ``traces``: index of an event → the traceparent of its cause.
+    """
 
     def __init__(self, programme: str, recorded_at: str) -> None:
         self.programme, self.recorded_at = programme, recorded_at
         self.events: list[NewEvent] = []
         self.of: dict[str, list[NewEvent]] = {}
         self.touched: dict[str, AccountRecord] = {}
+        self.traced: dict[str, bytes] = {}
+        self.traces: dict[int, bytes] = {}
 
     def entry_posted(self, account: AccountRecord, posting: Posting) -> None:
         """An entry of the ledger; the account's balance moves with it."""
@@ -127,6 +132,8 @@ class Announcements:
         account.sequence += 1
         self.touched[account.id] = account
         stored = NewEvent(uuid_of(account.id), account.sequence, kind, _encode(event))
+        if self.traced and event.cause in self.traced:
+            self.traces[len(self.events)] = self.traced[event.cause]
         self.events.append(stored)
         self.of.setdefault(account.id, []).append(stored)
         return stored.state

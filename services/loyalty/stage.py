@@ -19,6 +19,7 @@ from services.loyalty.statements import FactStated, Gone, Moved, Redeemed, State
 from services.runtime.clock import Clock
 from services.runtime.event_store import EventStore, Transaction
 from services.runtime.stage import Message, Record
+from services.runtime.tracing import traceparent_in
 
 DUE_AT_ONCE = 1_000
 
@@ -111,6 +112,8 @@ class LoyaltyStage:
             return None
         if said is None:
             batch.outcomes["applied", "no_concern"] += 1
+        elif traceparent := traceparent_in(record.headers):
+            batch.said.traced[said.cause] = traceparent
         return said
 
     def _load(self, statements: Sequence[Statement]) -> None:
@@ -251,7 +254,7 @@ class LoyaltyStage:
         return self._saved(batch)
 
     def _saved(self, batch: Batch) -> Transaction:
-        transaction = Transaction(events=batch.said.events, timers=batch.timers, outcomes=batch.outcomes)
+        transaction = Transaction(events=batch.said.events, traces=batch.said.traces, timers=batch.timers, outcomes=batch.outcomes)
         self._archive.save(batch.said.touched.values(), batch.said.of, transaction)
         return transaction
 

@@ -44,6 +44,10 @@ class FactStated(NamedTuple):
     anchor: str
     fact: Fact
 
+    @property
+    def cause(self) -> str:
+        return self.fact.event_id
+
 
 class Moved(NamedTuple):
     """The customer holds these identifiers from now on. ``cause``: of what is posted for it."""
@@ -60,6 +64,10 @@ class Gone(NamedTuple):
     id: int
     customer: str
     survivor: str
+
+    @property
+    def cause(self) -> str:
+        return f"merge:{self.survivor}"
 
 
 class Redeemed(NamedTuple):

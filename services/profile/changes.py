@@ -1,6 +1,6 @@
 """The stage's domain events: numbers them by customer and writes them as they will be published."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 from uuid import NAMESPACE_OID, UUID, uuid5
@@ -16,6 +16,7 @@ from services.profile.identifiers import Name
 from services.profile.identity import Member
 from services.runtime.event_store import NewEvent
 from services.runtime.stage import Record
+from services.runtime.tracing import traceparent_in
 
 encode = msgspec.json.Encoder().encode
 uuid_of = lru_cache(maxsize=400_000)(UUID)
@@ -34,12 +35,17 @@ _applied: Any = msgspec.json.Decoder(_Applied).decode
 
 
 class Changes:
-    """The events of one batch, in order. ``touched`` are the customers that they are about."""
+    """The events of one batch, in order. ``touched`` are the customers that they are about.
+
+    ``headers``: of the record that causes what is added next; ``traces``: index of an event → its traceparent, where it has one.
+    """
 
     def __init__(self, recorded_at: str) -> None:
         self.recorded_at = recorded_at
         self.events: list[NewEvent] = []
         self.touched: dict[str, Customer] = {}
+        self.headers: Sequence[tuple[str, bytes]] = ()
+        self.traces: dict[int, bytes] = {}
 
     def touchpoint_applied(self, customer: Customer, anchor: str, joined: Iterable[Member], touchpoint: Any, names: list[Name]) -> None:
         """The touchpoint was counted for the customer."""
@@ -127,6 +133,8 @@ class Changes:
             encoding=encoding,
         )
         origin = uuid5(NAMESPACE_OID, f"quarantine:{record.topic}:{record.partition}")
+        self.headers = record.headers
+        self._trace()
         self.events.append(NewEvent(origin, number, "quarantined", encode(message)))
 
     def _head(self, customer: Customer, cause: str) -> dict[str, Any]:
@@ -135,7 +143,13 @@ class Changes:
     def _add(self, customer: Customer, event: Any) -> None:
         customer.sequence += 1
         self.touched[customer.id] = customer
+        if self.headers:
+            self._trace()
         self.events.append(NewEvent(uuid_of(customer.id), customer.sequence, event.event, encode(event)))
+
+    def _trace(self) -> None:
+        if traceparent := traceparent_in(self.headers):
+            self.traces[len(self.events)] = traceparent
 
 
 def held(member: Member) -> Any:

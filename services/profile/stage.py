@@ -149,6 +149,7 @@ class ProfileStage:
 
     def _apply(self, one: Arrival, changes: Changes, transaction: Transaction) -> None:
         touchpoint, names, customers = one.touchpoint, one.names, self._customers
+        changes.headers = one.record.headers
         fact = (touchpoint.occurred_at, touchpoint.event_id)
         found = customers.sets.get(names[0].key)
         joined: list[Member] = []
@@ -238,7 +239,7 @@ class ProfileStage:
     def _end(self, changes: Changes, transaction: Transaction) -> Transaction:
         for customer in changes.touched.values():
             self._customers.customer_changed(customer)
-        transaction.events = changes.events
+        transaction.events, transaction.traces = changes.events, changes.traces
         transaction.rows.update(self._customers.changes())
         return transaction
 

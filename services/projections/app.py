@@ -14,6 +14,7 @@ from services.runtime.settings import Settings
 from services.runtime.stage_process import kafka_connection
 from services.runtime.stream import BatchApp, build
 from services.runtime.stream import run as run_stream
+from services.runtime.tracing import start_tracing
 from services.runtime.warehouse import Warehouse, WarehouseAway
 
 __all__ = ["migrate", "run"]
@@ -33,7 +34,8 @@ async def run(settings: Settings) -> int:
     """
     for name in await _migrated(settings):
         log.info("applied migration %s", name)
-    sink = WarehouseSink(Warehouse(settings.clickhouse.address), settings.clickhouse.database)
+    tracer = start_tracing(STAGE)
+    sink = WarehouseSink(Warehouse(settings.clickhouse.address), settings.clickhouse.database, tracer)
     app = build(
         kafka_connection(settings.kafka),
         f"rapport-{STAGE}",
@@ -50,6 +52,8 @@ async def run(settings: Settings) -> int:
     finally:
         stop()
         sink.close()
+        if tracer:
+            tracer.close()
 
 
 def problem_of(app: BatchApp) -> str | None:

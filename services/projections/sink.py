@@ -6,7 +6,7 @@ one. So neither a lost answer, nor a crash, nor a second worker on the same part
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -17,6 +17,8 @@ from services.runtime import metrics
 from services.runtime.batches import TP, Batch
 from services.runtime.event_store import StoreLost
 from services.runtime.failpoints import failpoint
+from services.runtime.stage import Record
+from services.runtime.tracing import Tracer
 from services.runtime.warehouse import Warehouse, WarehouseRefused
 
 STAGE = "projections"
@@ -28,8 +30,8 @@ T = TypeVar("T")
 class WarehouseSink:
     """A ``runtime.stream`` Sink. All of ClickHouse is talked to from one thread of its own, so the loop never waits."""
 
-    def __init__(self, warehouse: Warehouse, database: str) -> None:
-        self._warehouse, self._store = warehouse, store_of(database)
+    def __init__(self, warehouse: Warehouse, database: str, tracer: Tracer | None = None) -> None:
+        self._warehouse, self._store, self._tracer = warehouse, store_of(database), tracer
         self._thread = ThreadPoolExecutor(1, "warehouse")
 
     async def positions(self, tps: Iterable[TP]) -> Mapping[TP, int]:
@@ -41,6 +43,7 @@ class WarehouseSink:
         """Raises WarehouseAway or WarehouseRefused: nothing is lost, call it again; StoreLost where the tables are gone, with the positions
         in them: the process makes them at its start, and reads everything again."""
         started = time.perf_counter()
+        spans = self._tracer.batch("insert", _records(batches)) if self._tracer else None
         try:
             applied = await self._in_thread(lambda: self._apply(batches))
         except WarehouseRefused as refused:
@@ -49,6 +52,8 @@ class WarehouseSink:
                     f"ClickHouse's tables are gone, they are filled again from the log at the next start: {refused}"
                 ) from refused
             raise
+        if spans:
+            spans.end()
         metrics.BATCH_SECONDS.labels(STAGE).observe(time.perf_counter() - started)
         for (outcome, reason), count in applied.outcomes.items():
             metrics.MESSAGES.labels(STAGE, outcome, reason).inc(count)
@@ -62,7 +67,7 @@ class WarehouseSink:
         return await asyncio.get_running_loop().run_in_executor(self._thread, call)
 
     def _apply(self, batches: Sequence[Batch]) -> BatchRows:
-        applied = rows_of_batch(record for batch in batches for record in batch.records)
+        applied = rows_of_batch(_records(batches))
         write(self._warehouse, self._store, applied.rows)
         failpoint("after_insert")
         write_positions(self._warehouse, self._store, batches)
@@ -72,3 +77,7 @@ class WarehouseSink:
     def _stored_positions(self) -> dict[TP, int]:
         query = f"SELECT topic, partition, max(next) FROM {self._store}.positions GROUP BY topic, partition"
         return {TP(topic, partition): next for topic, partition, next in self._warehouse.select(query)}
+
+
+def _records(batches: Sequence[Batch]) -> Iterator[Record]:
+    return (record for batch in batches for record in batch.records)

@@ -56,6 +56,8 @@ class Transaction:
     timers: dict[str, int | None] = field(default_factory=dict)
     """key -> due time in epoch milliseconds; None cancels."""
     watermarks: dict[str, int] = field(default_factory=dict)
+    traces: dict[int, bytes] = field(default_factory=dict)
+    """Index of an event in `events` -> the traceparent of the message that caused it. Kept by the worker (kept_traces.py)."""
     outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)
     """(outcome, reason) -> messages. Not stored: counted in the metrics once the transaction is committed."""
 
@@ -147,6 +149,8 @@ class EventStore(Protocol):
         """Gives up the publisher's lock too."""
 
 
+TRACES = "traces"
+"""A kind of rows that every store has: see kept_traces.py."""
 KIND = re.compile(r"[a-z][a-z0-9_]{0,40}\Z")
 
 

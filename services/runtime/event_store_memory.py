@@ -10,7 +10,7 @@ from uuid import UUID
 from eventsourcing.persistence import IntegrityError, Notification, StoredEvent
 from eventsourcing.popo import POPOProcessRecorder
 
-from services.runtime.event_store import RecordedEvent, Stale, Transaction, checked_kinds, last_of_each
+from services.runtime.event_store import TRACES, RecordedEvent, Stale, Transaction, checked_kinds, last_of_each
 
 WRITE_TIMEOUT_SECONDS = 2.0
 V = TypeVar("V")
@@ -80,7 +80,7 @@ class MemoryEventStore:
 
     def __init__(self, database: MemoryDatabase | None = None, *, kinds: Iterable[str] = (), item_kinds: Iterable[str] = ()) -> None:
         self.database = database or MemoryDatabase()
-        for kind in checked_kinds(kinds):
+        for kind in checked_kinds((*kinds, TRACES)):
             self.database.rows.setdefault(kind, {})
         for kind in checked_kinds(item_kinds):
             self.database.items.setdefault(kind, {})

@@ -14,7 +14,7 @@ from uuid import UUID
 import psycopg
 from psycopg import Connection
 
-from services.runtime.event_store import BeingExchanged, Items, RecordedEvent, Rows, Stale, Transaction, checked_kinds, last_of_each
+from services.runtime.event_store import TRACES, BeingExchanged, Items, RecordedEvent, Rows, Stale, Transaction, checked_kinds, last_of_each
 from services.runtime.postgres_schema import MIGRATION_RECORD, PostgresRecorder, connect, create_tables, end_stuck_writer, new_recorder
 
 ROWS_A_PAGE = 1_000
@@ -42,7 +42,7 @@ class PostgresEventStore:
         lock_seconds: float = 2.0,
         stuck_seconds: float = 10.0,
     ) -> None:
-        self._row_kinds, self._item_kinds = checked_kinds(kinds), checked_kinds(item_kinds)
+        self._row_kinds, self._item_kinds = checked_kinds((*kinds, TRACES)), checked_kinds(item_kinds)
         self._conninfo, self._schema = conninfo, schema
         self._lock_seconds, self._stuck_seconds = lock_seconds, stuck_seconds
         create_tables(conninfo, schema, self._row_kinds, self._item_kinds)

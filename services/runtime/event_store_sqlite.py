@@ -15,6 +15,7 @@ from typing import IO, Any
 from uuid import UUID
 
 from services.runtime.event_store import (
+    TRACES,
     BeingExchanged,
     Items,
     RecordedEvent,
@@ -46,7 +47,7 @@ class SQLiteEventStore:
         synchronous: str = "FULL",
     ) -> None:
         self._path = str(path)
-        self._row_kinds, self._item_kinds = frozenset(checked_kinds(kinds)), frozenset(checked_kinds(item_kinds))
+        self._row_kinds, self._item_kinds = frozenset(checked_kinds((*kinds, TRACES))), frozenset(checked_kinds(item_kinds))
         self._lock_file: IO[bytes] | None = None
         self._db = connect(self._path, cache_mb, lock_seconds, synchronous)
         self.recorder = open_recorder(self._path, self._row_kinds, self._item_kinds)

@@ -14,7 +14,7 @@ import structlog
 
 from services.runtime.error_words import ErrorWords, traceback_in_words
 
-CHATTY = ("faust", "mode", "aiokafka", "kafka")
+CHATTY = ("faust", "mode", "aiokafka", "kafka", "opentelemetry", "urllib3")
 STORM_SECONDS = 10.0
 
 

@@ -17,8 +17,10 @@ from services.runtime import metrics
 from services.runtime.error_words import in_words
 from services.runtime.event_store import NewEvent, RecordedEvent
 from services.runtime.kafka import KafkaConnection
+from services.runtime.kept_traces import KeptTraces, TraceRows
 from services.runtime.message_sender import KEYS_REMEMBERED, STOP_SECONDS, Headers, MessageSender, Partition, key_hash
 from services.runtime.stage import Message
+from services.runtime.tracing import TRACEPARENT
 
 log = logging.getLogger(__name__)
 EVENTS_A_READ = 2_000
@@ -26,7 +28,7 @@ FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS = 0.1, 1.0
 Event = NewEvent | RecordedEvent
 
 
-class CommittedEvents(Protocol):
+class CommittedEvents(TraceRows, Protocol):
     """The part of the event store that an outbox reads."""
 
     def events_after(self, id: int, limit: int) -> list[RecordedEvent]: ...
@@ -54,6 +56,7 @@ class Outbox:
         self._memory: deque[tuple[int, Sequence[Event]]] = deque()
         self._snapshots: deque[Snapshots] = deque()
         self._keys: dict[UUID, tuple[bytes, int]] = {}
+        self.traces = KeptTraces(store)
         self._work, self._progress = asyncio.Event(), asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._committed = 0
@@ -78,12 +81,14 @@ class Outbox:
         """From the stored watermarks on: the last id known to be published, and covered by snapshots."""
         self.published, self.covered, self._committed = published, min(covered, published), committed
         self._remember_touched()
+        self.traces.lead(published)
         self._task = asyncio.create_task(self._run())
         self._work.set()
 
-    def committed(self, first_id: int, events: Sequence[Event]) -> None:
-        """These are committed; ids run on from `first_id`."""
+    def committed(self, first_id: int, events: Sequence[Event], traces: Mapping[int, bytes]) -> None:
+        """These are committed; ids run on from `first_id`. `traces`: index of an event -> traceparent."""
         if self.leads and events:
+            self.traces.committed(first_id, traces)
             self._memory.append((first_id, events))
             self.committed_up_to(first_id + len(events) - 1)
 
@@ -176,6 +181,7 @@ class Outbox:
         stored = self._store.events_after(self.published, min(EVENTS_A_READ, end - self.published))
         if not stored or stored[0].id != wanted or stored[-1].id != wanted + len(stored) - 1:
             raise LookupError(f"the event store has a hole after id {self.published}")
+        self.traces.load(stored)
         return wanted, stored
 
     async def _send_events(self, first: int, events: Sequence[Event]) -> None:
@@ -184,15 +190,18 @@ class Outbox:
         for id, event in enumerate(events, first):
             self.touched[event.originator] = id
         self.published = first + len(events) - 1
+        self.traces.published(self.published)
         for topic, count in counts.items():
             metrics.PUBLISHED.labels(self._stage, topic).inc(count)
 
     def _messages(self, first: int, events: Sequence[Event]) -> Iterator[tuple[Partition, bytes, bytes, Headers]]:
-        routes, keys, partitions = self._routes, self._keys, self._sender.partitions
+        routes, keys, partitions, traces = self._routes, self._keys, self._sender.partitions, self.traces.by_id
         for id, event in enumerate(events, first):
             topic, type_header = routes[event.type]
             key, hashed = keys.get(event.originator) or self._remember_key(event.originator)
             headers = [("id", b"%d" % id), type_header, ("sequence", b"%d" % event.version)]
+            if traces and id in traces:
+                headers.append((TRACEPARENT, traces[id]))
             yield (topic, hashed % partitions[topic]), key, event.state, headers
 
     async def _send_snapshots(self, snapshots: Snapshots) -> None:

@@ -14,6 +14,7 @@ from services.runtime.settings import KafkaSettings, Settings
 from services.runtime.stage import Stage
 from services.runtime.store_check import check_file, check_history
 from services.runtime.stream import BatchApp, build, run
+from services.runtime.tracing import start_tracing
 from services.runtime.worker import Worker
 
 log = logging.getLogger(__name__)
@@ -46,6 +47,7 @@ async def run_stage(settings: Settings, process: StageProcess, make: Callable[[E
     except StoreLost as lost:
         log.error("%s", lost)
         return STORE_LOST
+    tracer = start_tracing(process.name)
     async with Worker(
         make(store),
         store,
@@ -53,6 +55,7 @@ async def run_stage(settings: Settings, process: StageProcess, make: Callable[[E
         deduplicate_by_id=process.deduplicate_by_id,
         snapshot_seconds=settings.stage.snapshot_seconds,
         max_quarantine_share=settings.stage.max_quarantine_share,
+        tracer=tracer,
     ) as worker:
         app = build(
             connection,
@@ -69,6 +72,8 @@ async def run_stage(settings: Settings, process: StageProcess, make: Callable[[E
             return await run(app)
         finally:
             stop()
+            if tracer:
+                tracer.close()
 
 
 def problem_of(app: BatchApp) -> str | None:

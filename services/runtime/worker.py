@@ -26,6 +26,7 @@ from services.runtime.publisher import Publisher
 from services.runtime.quarantine_limit import QuarantineLimit
 from services.runtime.seen_messages import SeenMessages, mark
 from services.runtime.stage import Message, Record, Stage
+from services.runtime.tracing import BatchSpans, Tracer, traced
 
 __all__ = ["Message", "Record", "Stage", "Worker"]
 log = logging.getLogger(__name__)
@@ -56,6 +57,7 @@ class Worker:
         max_backlog: int = 16_000,
         max_quarantine_share: float = 1.0,
         clock: Clock | None = None,
+        tracer: Tracer | None = None,
         **producer: Any,
     ) -> None:
         self._stage, self._store, self._clock = stage, store, clock or SystemClock()
@@ -63,7 +65,7 @@ class Worker:
         self._publisher = Publisher(self._outbox, store, stage, snapshot_seconds, max_backlog)
         self._seen = SeenMessages(store) if deduplicate_by_id else None
         self._limit = QuarantineLimit(max_quarantine_share)
-        self._tick_seconds = tick_seconds
+        self._tick_seconds, self._tracer = tick_seconds, tracer
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="commit")
         self._committing: asyncio.Task[None] | None = None
         self._fresh = False  # whether caches and the store's head may be counted on
@@ -109,6 +111,7 @@ class Worker:
             await self._publisher.behind()
             try:
                 transaction, seen = self._decided(batches)
+                spans = self._spans(batches, transaction, began)
                 counted = self._limit.check(transaction.outcomes)
                 await self._settled()
                 first = self._write(transaction)
@@ -125,7 +128,7 @@ class Worker:
                 self._limit.remember(counted)
                 if self._seen:
                     self._seen.remember(seen)
-                self._committing = asyncio.create_task(self._commit(transaction, first, began))
+                self._committing = asyncio.create_task(self._commit(transaction, first, began, spans))
                 return
         raise Stale("other writers were faster several times in a row")
 
@@ -162,6 +165,15 @@ class Worker:
             transaction.outcomes[REPEATED] += repeated
         return transaction, seen
 
+    def _spans(self, batches: Sequence[Batch], transaction: Transaction, began: float) -> BatchSpans | None:
+        """Where traces are wanted; what is decided then goes on under these spans."""
+        if self._tracer is None:
+            return None
+        every = (record for batch in batches for record in batch.records)
+        spans = self._tracer.batch("process", every, time.monotonic() - began)
+        transaction.traces = traced(spans, transaction.traces)
+        return spans
+
     def _check_routes(self, transaction: Transaction) -> None:
         if unknown := {event.type for event in transaction.events} - self._stage.route.keys():
             raise KeyError(f"{self._stage.name} names no topic for events of type {sorted(unknown)}")
@@ -196,16 +208,19 @@ class Worker:
     def _write(self, transaction: Transaction) -> int:
         marks = self._publisher.new_marks()
         transaction.watermarks |= marks
+        self._outbox.traces.write(transaction, self._store.last_id + 1)
         first = self._store.write(transaction)
         self._publisher.stored(marks)
         return first
 
-    async def _commit(self, transaction: Transaction, first: int, began: float) -> None:
+    async def _commit(self, transaction: Transaction, first: int, began: float, spans: BatchSpans | None = None) -> None:
         failpoint("before_commit")
         await asyncio.get_running_loop().run_in_executor(self._thread, self._store.finish)
         self._failing_since = None
         failpoint("after_commit")
-        self._outbox.committed(first, transaction.events)
+        self._outbox.committed(first, transaction.events, transaction.traces)
+        if spans:
+            spans.end()
         stage = self._stage.name
         metrics.BATCH_SECONDS.labels(stage).observe(time.monotonic() - began)
         metrics.STORED.labels(stage).inc(len(transaction.events))

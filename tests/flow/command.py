@@ -1,11 +1,12 @@
 """The command ``rapport`` as a user types it, against one stack."""
 
 import json
+import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -14,6 +15,7 @@ from services.cli.board import Board, board_file, read
 from services.runtime.http_requests import get
 
 ROOT = Path(__file__).parents[2]
+NO_VARIABLES: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,22 +27,22 @@ class Told:
     err: str
 
 
-def rapport(*arguments: str, said: bytes = b"", timeout: float = 800) -> Told:
-    done = subprocess.run(
-        [sys.executable, "-m", "services.cli", *arguments], cwd=ROOT, input=said, capture_output=True, timeout=timeout, check=False
-    )
+def rapport(*arguments: str, said: bytes = b"", timeout: float = 800, variables: Mapping[str, str] = NO_VARIABLES) -> Told:
+    command, environment = [sys.executable, "-m", "services.cli", *arguments], {**os.environ, **variables}
+    done = subprocess.run(command, cwd=ROOT, env=environment, input=said, capture_output=True, timeout=timeout, check=False)
     return Told(done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """A running stack in its own directory, on its own ports."""
+    """A running stack in its own directory, on its own ports. ``variables``: its environment besides ours."""
 
     data_dir: Path
     ports: dict[str, int]
+    variables: Mapping[str, str] = field(default_factory=dict)
 
     def up(self) -> Told:
-        return rapport("up", "--detach", "--data-dir", str(self.data_dir), *self.port_options)
+        return rapport("up", "--detach", "--data-dir", str(self.data_dir), *self.port_options, variables=self.variables)
 
     @property
     def port_options(self) -> list[str]:
