@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from schemas import times
+from schemas.quarantine import glimpse
 from schemas.topics import QUARANTINE, TOUCHPOINTS
 from services.ingest.admission import Admission, admit
 from services.ingest.answers import Answer, calls_taken, refused, touchpoints_taken
@@ -146,6 +147,9 @@ class Door:
             by_topic[QUARANTINE.name] = messages_of(admission.rejected, source, arrival.text)
         await self.appender.append(by_topic, arrival.milliseconds, _trace(headers))
         _accepted.inc(len(admission.admitted))
+        if _log.isEnabledFor(logging.DEBUG):
+            for message in admission.admitted:
+                _log.debug("accepted", extra={"event_id": glimpse(message.value).event_id, "source": source})
         if admission.duplicates:
             metrics.INGEST_ITEMS.labels("duplicate", "").inc(len(admission.duplicates))
         for each in admission.rejected:

@@ -1,5 +1,6 @@
 """One batch of profile events, decided: which facts are whose, and what that does to their accounts."""
 
+import logging
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 from uuid import UUID
@@ -22,6 +23,7 @@ from services.runtime.stage import Message, Record
 from services.runtime.tracing import traceparent_in
 
 DUE_AT_ONCE = 1_000
+log = logging.getLogger(__name__)
 
 
 class LoyaltyStage:
@@ -109,6 +111,9 @@ class LoyaltyStage:
         except Unusable as error:
             batch.said.quarantined(record, error)
             batch.outcomes["quarantined", error.reason] += 1
+            log.debug(
+                "quarantined", extra={"reason": error.reason, "partition": f"{record.topic}:{record.partition}", "offset": record.offset}
+            )
             return None
         if said is None:
             batch.outcomes["applied", "no_concern"] += 1
@@ -143,6 +148,8 @@ class LoyaltyStage:
         if said.anchor not in account.anchors:
             account.anchors.append(said.anchor)
         batch.take(account, said.anchor, said.fact)
+        if log.isEnabledFor(logging.DEBUG):
+            log.debug("applied", extra={"event_id": said.fact.event_id, "customer_id": account.id, "notification": said.id})
 
     def _move(self, said: Moved, batch: Batch) -> None:
         """Identifiers have another holder; anchors among them bring their facts."""

@@ -79,6 +79,10 @@ class Redeemed(NamedTuple):
     fact: Redemption
     said: bytes
 
+    @property
+    def cause(self) -> str:
+        return self.fact.event_id
+
 
 Statement = FactStated | Moved | Gone | Redeemed
 

@@ -5,6 +5,7 @@ one. So neither a lost answer, nor a crash, nor a second worker on the same part
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +25,8 @@ from services.runtime.warehouse import Warehouse, WarehouseRefused
 STAGE = "projections"
 TABLES_GONE = (60, 81)
 """ClickHouse's codes for an unknown table and an unknown database."""
+SHOWN_HEADERS = ("id", "type", "sequence")
+log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
@@ -54,6 +57,8 @@ class WarehouseSink:
             raise
         if spans:
             spans.end()
+        if log.isEnabledFor(logging.DEBUG):
+            _tell(batches)
         metrics.BATCH_SECONDS.labels(STAGE).observe(time.perf_counter() - started)
         for (outcome, reason), count in applied.outcomes.items():
             metrics.MESSAGES.labels(STAGE, outcome, reason).inc(count)
@@ -77,6 +82,16 @@ class WarehouseSink:
     def _stored_positions(self) -> dict[TP, int]:
         query = f"SELECT topic, partition, max(next) FROM {self._store}.positions GROUP BY topic, partition"
         return {TP(topic, partition): next for topic, partition, next in self._warehouse.select(query)}
+
+
+def _tell(batches: Sequence[Batch]) -> None:
+    """Keys are ids of customers and accounts, or of what is in quarantine."""
+    for record in _records(batches):
+        said = {name: value.decode("ascii", "replace") for name, value in record.headers if name in SHOWN_HEADERS}
+        key = (record.key or b"").decode("ascii", "replace")
+        log.debug(
+            "inserted", extra={"customer_id": key, "partition": f"{record.topic}:{record.partition}", "offset": record.offset, **said}
+        )
 
 
 def _records(batches: Sequence[Batch]) -> Iterator[Record]:
