@@ -72,6 +72,7 @@ class Stack:
             "RAPPORT_KAFKA_BOOTSTRAP": self.bootstrap,
             "RAPPORT_CLICKHOUSE_URL": f"clickhouse://default@127.0.0.1:{self.clickhouse_port}",
             "RAPPORT_LOG_LEVEL": "warning",
+            "RAPPORT_LOYALTY_PORT": "0",
             ("RAPPORT_INGEST_PORT" if name == "ingest" else "RAPPORT_STAGE_METRICS_PORT"): str(port),
         }
         log = (self.folder / f"{name}.log").open("ab")

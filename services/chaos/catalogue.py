@@ -1,11 +1,12 @@
 """All scenarios, in the order in which they are played."""
 
 from services.chaos.play import Scenario
-from services.chaos.scenarios import clickhouse, crashes, input, kafka, state, workers
+from services.chaos.scenarios import clickhouse, crashes, input, kafka, redemptions, state, workers
 
 SCENARIOS: tuple[Scenario, ...] = (
     *crashes.SCENARIOS,
     *workers.SCENARIOS,
+    *redemptions.SCENARIOS,
     *kafka.SCENARIOS,
     *clickhouse.SCENARIOS,
     *input.SCENARIOS,

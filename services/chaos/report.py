@@ -7,7 +7,6 @@ from services.chaos.play import Result
 NOT_YET = {
     16: "re-driving quarantined events: waits for `rapport quarantine redrive`",
     17: "a stage's own store deleted, truncated or with a flipped bit: neither detected at its start nor rebuilt by itself yet",
-    21: "concurrent redemptions: waits for the redeem command",
     22: "a rolling upgrade: there is one version of every schema",
 }
 """Faults that no scenario injects, and why."""

@@ -23,6 +23,7 @@ from services.embedded.kafka import KafkaFiles, prepare
 from services.embedded.kafka_readiness import broker_answers
 from services.embedded.processes import LOOPBACK, free_port, launch, stop
 from services.ingest.write_keys import write_keys_of
+from services.loyalty.redeem_keys import redeem_keys_of
 from services.runtime import http_requests
 from services.runtime.kafka import KafkaConnection, TopicSpec, ensure_topics
 
@@ -34,11 +35,12 @@ WATCH_SECONDS = 0.05
 
 @dataclass
 class Service:
-    """One process of a service. ``wanted``: the watch starts it again when it ends."""
+    """One process of a service. ``door``: where loyalty takes redemptions. ``wanted``: the watch starts it again when it ends."""
 
     name: str
     slot: str
     port: int
+    door: int
     process: subprocess.Popen[bytes]
     environment: dict[str, str]
     wanted: bool = True
@@ -56,6 +58,7 @@ class Stack:
     kafka_proxy: Proxy
     clickhouse_proxy: Proxy
     key: str = ""
+    redeem_key: str = ""
     services: dict[str, Service] = field(default_factory=dict)
     backends: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     _lock: threading.RLock = field(default_factory=threading.RLock)
@@ -71,18 +74,19 @@ class Stack:
 
     def start(self, name: str, slot: str | None = None, settings: Mapping[str, str] | None = None) -> Service:
         """Starts a process and keeps it up; does not wait until it answers."""
-        slot, port = slot or name, free_port()
+        slot, port, door = slot or name, free_port(), free_port()
         environment = os.environ | {
             "RAPPORT_DATA_DIR": str(self.folder),
             "RAPPORT_KAFKA_BOOTSTRAP": self.bootstrap,
             "RAPPORT_CLICKHOUSE_URL": f"clickhouse://default@{LOOPBACK}:{self.clickhouse_proxy.port}",
             "RAPPORT_LOYALTY_PROGRAMME": str(PROGRAMME),
             "RAPPORT_LOG_LEVEL": "info",
+            "RAPPORT_LOYALTY_PORT": str(door),
             ("RAPPORT_INGEST_PORT" if name == "ingest" else "RAPPORT_STAGE_METRICS_PORT"): str(port),
             **(settings or {}),
         }
         with self._lock:
-            service = Service(name, slot, port, self._launched(name, slot, environment), environment)
+            service = Service(name, slot, port, door, self._launched(name, slot, environment), environment)
             self.services[slot] = service
         return service
 
@@ -203,7 +207,7 @@ def running_stack(folder: Path | None = None) -> Iterator[Stack]:
             made.start_clickhouse()
             specs = [TopicSpec(topic.name, topic.partitions, 1, topic.config()) for topic in topics.TOPICS]
             asyncio.run(ensure_topics(KafkaConnection(made.bootstrap), specs))
-            made.key = write_keys_of(home).create(SOURCE)
+            made.key, made.redeem_key = write_keys_of(home).create(SOURCE), redeem_keys_of(home).create(SOURCE)
             watching.start()
             made.start_all()
             yield made

@@ -36,6 +36,17 @@ def find(settings: Settings, who: str, limit: int) -> Whole:
         return Whole(customer, queries.account(id), queries.timeline(id, limit), queries.changes(id, limit), queries.ledger(id, limit))
 
 
+def customer_id(settings: Settings, who: str) -> str:
+    """The id of whoever holds the identifier now. Raises CommandFailed as ``find`` does; an id is taken as it is."""
+    if who.startswith("id:"):
+        return who.removeprefix("id:")
+    with asking(settings) as queries:
+        found = _holder(queries, who, settings.identity.default_region)
+    if found is None:
+        raise CommandFailed(f"nobody is known as {who}", f"{HOW_TO_NAME}; or it is on its way: `rapport status` shows what waits")
+    return str(found)
+
+
 @contextmanager
 def asking(settings: Settings) -> Iterator[Queries]:
     """Rapport's own questions. Raises as ``reading`` does."""

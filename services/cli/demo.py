@@ -13,7 +13,7 @@ from services.cli import background, demo_questions, demo_report
 from services.cli.board_view import Follower
 from services.cli.demo_waiting import wait_until_through
 from services.cli.errors import CommandFailed
-from services.cli.own_write_key import own_write_key
+from services.cli.own_keys import own_write_key
 from services.cli.running_stack import running_board, settings_of_running_stack
 from services.cli.screen import err, out
 from services.cli.sending_view import send_with_progress

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from services.cli.options import ClickHouseHttpPort, ClickHousePort, DataDir, IngestPort, KafkaPort, arguments
+from services.cli.options import ClickHouseHttpPort, ClickHousePort, DataDir, IngestPort, KafkaPort, LoyaltyPort, arguments
 
 
 def add_to(app: typer.Typer) -> None:
@@ -18,6 +18,7 @@ def demo(
     kafka_port: KafkaPort = None,
     clickhouse_port: ClickHousePort = None,
     clickhouse_http_port: ClickHouseHttpPort = None,
+    loyalty_port: LoyaltyPort = None,
 ) -> None:
     """Start everything, load 69,659 real purchases, real chats and a simulated world around them, and show what came out.
 
@@ -31,4 +32,4 @@ def demo(
     """
     from services.cli.demo import run_demo
 
-    raise typer.Exit(run_demo(arguments(data_dir, ingest_port, kafka_port, clickhouse_port, clickhouse_http_port), leave))
+    raise typer.Exit(run_demo(arguments(data_dir, ingest_port, kafka_port, clickhouse_port, clickhouse_http_port, loyalty_port), leave))

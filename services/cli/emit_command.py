@@ -32,7 +32,7 @@ def emit(
     - `echo '{"event_id": "v-1", "type": "visit", "occurred_at": "2026-01-31T12:00:00Z", "source": "web", "identifiers":
       [{"type": "email", "value": "ada@example.com"}], "payload": {"place": "page", "name": "/"}}' | rapport emit -`
     """
-    from services.cli.own_write_key import own_write_key
+    from services.cli.own_keys import own_write_key
     from services.cli.running_stack import settings_of_running_stack
     from services.cli.sending import require_door
     from services.cli.sending_view import send_with_progress

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from services.cli.options import ClickHouseHttpPort, ClickHousePort, DataDir, IngestPort, KafkaPort, arguments
+from services.cli.options import ClickHouseHttpPort, ClickHousePort, DataDir, IngestPort, KafkaPort, LoyaltyPort, arguments
 
 
 def add_to(app: typer.Typer) -> None:
@@ -20,6 +20,7 @@ def up(
     kafka_port: KafkaPort = None,
     clickhouse_port: ClickHousePort = None,
     clickhouse_http_port: ClickHouseHttpPort = None,
+    loyalty_port: LoyaltyPort = None,
 ) -> None:
     """Start Kafka, ClickHouse and the four services, and watch over them.
 
@@ -30,14 +31,15 @@ def up(
 
     - `rapport up`
     - `rapport up --detach --data-dir /srv/rapport`
-    - `rapport up --data-dir other --ingest-port 8090 --kafka-port 9192 --clickhouse-port 9100 --clickhouse-http-port 8223`
+    - `rapport up --data-dir other --ingest-port 8090 --kafka-port 9192 --clickhouse-port 9100 --clickhouse-http-port 8223
+      --loyalty-port 8095`
     """
     from services.cli import background
     from services.cli.board_view import Follower
     from services.cli.screen import out
     from services.cli.up import run_up
 
-    given = arguments(data_dir, ingest_port, kafka_port, clickhouse_port, clickhouse_http_port)
+    given = arguments(data_dir, ingest_port, kafka_port, clickhouse_port, clickhouse_http_port, loyalty_port)
     with Follower(out) as follower:
         if not detach:
             raise typer.Exit(run_up(given, follower.show))

@@ -24,6 +24,7 @@ def ports_in_use(settings: Settings) -> dict[str, Any]:
     """The settings that another terminal needs to reach this stack."""
     return {
         "ingest": {"port": settings.ingest.port},
+        "loyalty": {"port": settings.loyalty.port},
         "kafka": {"port": settings.kafka.port},
         "clickhouse": {"port": settings.clickhouse.port, "http_port": settings.clickhouse.http_port},
     }
@@ -32,6 +33,8 @@ def ports_in_use(settings: Settings) -> dict[str, Any]:
 def require_free_ports(settings: Settings) -> None:
     """Raises PortTaken, naming the flag that moves it."""
     require_free_port(settings.ingest.port, "--ingest-port", "ingest")
+    if settings.loyalty.port:
+        require_free_port(settings.loyalty.port, "--loyalty-port", "loyalty")
     if settings.kafka.bootstrap is None:
         require_free_port(settings.kafka.port, "--kafka-port", "Kafka")
     if settings.clickhouse.url is None:
@@ -102,10 +105,12 @@ def _services(settings: Settings, arguments: Mapping[str, Any]) -> list[Program]
         environment=environment,
     )
     needs = {"profile": ("topics",), "loyalty": ("topics",), "projections": ("topics", "tables")}
-    return [ingest, *(_stage(name, needs[name], logs, environment) for name in METRICS_PORTS)]
+    doors = {"loyalty": f" http://{settings.loyalty.host}:{settings.loyalty.port}"} if settings.loyalty.port else {}
+    return [ingest, *(_stage(name, needs[name], logs, environment, doors.get(name, "")) for name in METRICS_PORTS)]
 
 
-def _stage(name: str, needs: tuple[str, ...], logs: Path, environment: Mapping[str, str]) -> Program:
+def _stage(name: str, needs: tuple[str, ...], logs: Path, environment: Mapping[str, str], door: str) -> Program:
+    """``door``: where it also listens."""
     port = _metrics_port(name)
     address = f"http://{LOOPBACK}:{port}"
     return Program(
@@ -113,7 +118,7 @@ def _stage(name: str, needs: tuple[str, ...], logs: Path, environment: Mapping[s
         _rapport(name),
         logs / f"{name}.log",
         _well(f"{address}/healthz"),
-        address=address,
+        address=address + door,
         needs=needs,
         stop_turn=SERVICES_STOP,
         environment={**environment, "RAPPORT_STAGE_METRICS_PORT": str(port)},

@@ -47,7 +47,7 @@ def look(board: Board) -> dict[str, tuple[float, Measured]]:
     """Each service's measurements, and when they were taken (seconds of a steady clock)."""
     found = {}
     for line in board.lines:
-        if line.name in SERVICES and line.pid and (measured := measure(f"{line.address}/metrics")):
+        if line.name in SERVICES and line.pid and (measured := measure(f"{line.address.split()[0]}/metrics")):
             found[line.name] = (time.monotonic(), measured)
     return found
 

@@ -4,8 +4,7 @@ import asyncio
 import logging
 import signal
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from functools import partial
 
 import uvicorn
@@ -21,6 +20,7 @@ from services.ingest.message_key import keys_by
 from services.ingest.traced_door import TracedDoor
 from services.ingest.write_keys import write_keys_of
 from services.runtime import metrics
+from services.runtime.http_server import Server
 from services.runtime.kafka import new_producer
 from services.runtime.log_disk import free_bytes
 from services.runtime.logging import configure_logging
@@ -41,19 +41,11 @@ FINISH_REQUESTS_SECONDS = 5
 _log = logging.getLogger(__name__)
 
 
-class _Server(uvicorn.Server):
-    """uvicorn without its signal handling, which would kill the process by the signal after a clean stop."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
 async def run(settings: Settings) -> int:
     """Serves until SIGTERM or SIGINT, then answers what is under way and stops within 10 s. The exit code: 0, or 1 where the
     port is taken. Kafka may be away at the start: requests are answered 503 until it is there."""
     appender, tracer = appender_of(settings), start_tracing(STAGE)
-    server = _Server(_uvicorn_config(create_app(door_of(settings, appender, tracer)), settings))
+    server = Server(_uvicorn_config(create_app(door_of(settings, appender, tracer)), settings))
     _stop_on_signals(server)
     metrics.STARTED.labels(STAGE).set(time.time())
     appender.start()

@@ -7,10 +7,14 @@ import uvloop
 from schemas.topics import LOYALTY_CHANGES, PROFILE_CHANGES
 from services.loyalty import programme_file
 from services.loyalty.archive import ITEM_KINDS, KINDS
+from services.loyalty.door import create_app
+from services.loyalty.redeem_keys import redeem_keys_of
 from services.loyalty.stage import LoyaltyStage
 from services.loyalty.yaml_section import WrongProgramme
 from services.runtime.clock import SystemClock
+from services.runtime.commands import Commands
 from services.runtime.event_store import EventStore
+from services.runtime.http_server import Door, PortInUse
 from services.runtime.logging import configure_logging
 from services.runtime.settings import Settings
 from services.runtime.stage_process import StageProcess, run_stage
@@ -23,9 +27,10 @@ PROCESS = StageProcess(
 
 
 async def run(settings: Settings) -> int:
-    """Until SIGTERM or SIGINT; the exit code. Reads ``profile-events``, writes ``loyalty-events``, ``loyalty-accounts``, ``quarantine``.
+    """Until SIGTERM or SIGINT; the exit code. Reads ``profile-events``, writes ``loyalty-events``, ``loyalty-accounts``, ``quarantine``;
+    takes redemptions over HTTP.
 
-    2 where the programme cannot be read or is wrong: each wrong line is logged, and trying again will not help.
+    1 where the port is taken; 2 where the programme cannot be read or is wrong: each wrong line is logged, and trying again will not help.
     """
     try:
         programme = programme_file.load(settings.loyalty.programme)
@@ -37,7 +42,14 @@ async def run(settings: Settings) -> int:
     def make(store: EventStore) -> LoyaltyStage:
         return LoyaltyStage(store, programme, SystemClock(), settings.stage.cache)
 
-    return await run_stage(settings, PROCESS, make)
+    def door(commands: Commands) -> Door:
+        return Door(create_app(commands.ask, redeem_keys_of(settings.data_dir)), settings.loyalty.host, settings.loyalty.port)
+
+    try:
+        return await run_stage(settings, PROCESS, make, door if settings.loyalty.port else None)
+    except PortInUse as error:
+        log.error("%s: choose another with RAPPORT_LOYALTY_PORT (0: no redemptions over HTTP)", error)
+        return 1
 
 
 def main() -> int:

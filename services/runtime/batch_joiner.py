@@ -34,6 +34,7 @@ class BatchJoiner:
         self._waiting: deque[Batch] = deque()
         self._records = 0
         self._arrived, self._taken = asyncio.Event(), asyncio.Event()
+        self._woken = False
         self._last_call = 0.0
         self._lag = ShownLag(stage)
         self._failing_since: float | None = None
@@ -52,6 +53,11 @@ class BatchJoiner:
             self._waiting.append(batch)
             self._records += len(batch.records)
             self._arrived.set()
+
+    def wake(self) -> None:
+        """The sink has something to do that does not come with a batch: a tick at once."""
+        self._woken = True
+        self._arrived.set()
 
     async def run(self) -> None:
         """Until the app stops."""
@@ -86,7 +92,8 @@ class BatchJoiner:
             complete = self._last_call + self._linger if self._waiting else until
             if self._records >= self._max_records or (self._waiting and now >= complete):
                 return self._take()
-            if now >= until:
+            if self._woken or now >= until:
+                self._woken = False
                 return []
             await _wait(self._arrived, min(until, complete) - now)
 

@@ -35,6 +35,7 @@ PUBLISHED = Counter("rapport_events_published", "Events acknowledged by Kafka, b
 SNAPSHOTS = Counter("rapport_snapshots_published", "Snapshots acknowledged by Kafka", ["stage"])
 UNPUBLISHED = Gauge("rapport_unpublished_events", "Events committed and not acknowledged by Kafka yet", ["stage"])
 PUBLISHING = Gauge("rapport_publisher", "1 in the one process of a stage that publishes, else 0", ["stage"])
+COMMANDS = Counter("rapport_commands", "Commands to the stage, by what they were answered", ["stage", "answer"])
 RESTARTS = Counter(
     "rapport_restarts",
     "Times a part of the stage started over: its Kafka producer, or its reading of all partitions from the stored positions",
@@ -51,6 +52,7 @@ LABELS = {
     "reason": "why, where an outcome has several causes; else empty",
     "result": "`applied`; `waited`: Kafka must take first what is decided; `failed`: is tried again; `stale`: another process was faster, "
     "or a commit failed, and all is read again from the stored positions",
+    "answer": "`accepted`; `repeated`: accepted before; else the code of the refusal, as the page about the stage has it",
     "topic": "the Kafka topic",
     "partition": "the topic's partition",
     "part": "`producer`: Kafka refused what was sent; `reading`: another process was faster, or a commit failed",

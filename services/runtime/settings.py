@@ -128,9 +128,11 @@ class LifecycleSettings(Section):
 
 
 class LoyaltySettings(Section):
-    """The programme."""
+    """The programme, and the HTTP door for redemptions."""
 
     programme: Path | None = Field(None, description="YAML file of the programme; unset: the example programme")
+    host: str = Field("127.0.0.1", description="address of the HTTP door for redemptions")
+    port: int = Field(8085, ge=0, le=65535, description="of the HTTP door for redemptions; 0: none")
 
 
 class LogSettings(Section):

@@ -1,7 +1,7 @@
 """What a stage's business part must offer to be run by the worker (worker.py), and what it is given."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
 from services.runtime.event_store import Transaction
@@ -63,3 +63,11 @@ class Stage(Protocol):
 
     def forget(self) -> None:
         """Drop every cache: a commit failed, another writer committed, or the group's partitions moved."""
+
+
+class CommandedStage(Stage, Protocol):
+    """A stage that also takes commands (commands.py)."""
+
+    def answer(self, commands: Sequence[Any]) -> tuple[Transaction, Sequence[Any]]:
+        """Decides each as if those before it were through; answers in their order. Called when all that was decided before is
+        committed, and answers are given only once the transaction is too: where another writer was faster, it is called anew."""

@@ -2,12 +2,15 @@
 
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from services.runtime.commands import Commands
 from services.runtime.event_store import EventStore, StoreLost
 from services.runtime.event_store_postgres import PostgresEventStore
 from services.runtime.event_store_sqlite import SQLiteEventStore
+from services.runtime.http_server import Door, serving
 from services.runtime.kafka import KafkaConnection
 from services.runtime.metrics import serve_metrics
 from services.runtime.settings import KafkaSettings, Settings
@@ -35,11 +38,13 @@ class StageProcess:
     deduplicate_by_id: bool = False
 
 
-async def run_stage(settings: Settings, process: StageProcess, make: Callable[[EventStore], Stage]) -> int:
+async def run_stage(
+    settings: Settings, process: StageProcess, make: Callable[[EventStore], Stage], door: Callable[[Commands], Door] | None = None
+) -> int:
     """Runs the stage until SIGTERM or SIGINT. The exit code: 0; 1 after a crash, when it should be started again; STORE_LOST where the
     store is not whole, which only a person can change.
 
-    OSError where the metrics port is taken.
+    ``door``: what lets commands in. OSError where the metrics port is taken, PortInUse where the door's is.
     """
     connection = kafka_connection(settings.kafka)
     try:
@@ -67,13 +72,16 @@ async def run_stage(settings: Settings, process: StageProcess, make: Callable[[E
             linger_ms=settings.stage.linger_ms,
         )
         port, host = settings.stage.metrics_port or process.metrics_port, settings.stage.metrics_host
-        _, stop = serve_metrics(port, lambda: problem_of(app), host)
-        try:
-            return await run(app)
-        finally:
-            stop()
+        worker.commands.wake = app.joiner.wake
+        async with AsyncExitStack() as serves:
+            _, stop = serve_metrics(port, lambda: problem_of(app), host)
+            serves.callback(stop)
             if tracer:
-                tracer.close()
+                serves.callback(tracer.close)
+            if door is not None:
+                await serves.enter_async_context(serving(door(worker.commands)))
+                serves.callback(worker.commands.close)
+            return await run(app)
 
 
 def problem_of(app: BatchApp) -> str | None:

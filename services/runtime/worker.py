@@ -18,6 +18,7 @@ from typing import Any, Self
 from services.runtime import metrics
 from services.runtime.batches import TP, Batch, NotYet
 from services.runtime.clock import Clock, SystemClock
+from services.runtime.commands import Asked, Commands, fail, give
 from services.runtime.event_store import EventStore, Stale, Transaction
 from services.runtime.failpoints import failpoint
 from services.runtime.kafka import KafkaConnection
@@ -25,12 +26,14 @@ from services.runtime.outbox import Outbox
 from services.runtime.publisher import Publisher
 from services.runtime.quarantine_limit import QuarantineLimit
 from services.runtime.seen_messages import SeenMessages, mark
-from services.runtime.stage import Message, Record, Stage
+from services.runtime.stage import CommandedStage, Message, Record, Stage
 from services.runtime.tracing import BatchSpans, Tracer, traced
 
 __all__ = ["Message", "Record", "Stage", "Worker"]
 log = logging.getLogger(__name__)
 DECISIONS_A_BATCH = 3
+DECISIONS_ON_COMMANDS = 20
+"""Each time another writer was faster, which then got further."""
 TURN_SECONDS = 0.5
 UNHEALTHY_SECONDS = 30.0
 REPEATED = ("duplicate", "already_seen")
@@ -43,7 +46,8 @@ class CommitLost(Stale):
 class Worker:
     """See the module. `deduplicate_by_id` drops records whose header `id` is not above the highest seen in their
     partition, which is right for topics that an outbox fills. `max_backlog`: events committed and not yet published,
-    past which no batch is taken; `snapshot_seconds`: an originator's snapshot is published at most this often."""
+    past which no batch is taken; `snapshot_seconds`: an originator's snapshot is published at most this often.
+    `commands` are for a CommandedStage: they are decided between batches, those that wait in one transaction."""
 
     def __init__(
         self,
@@ -66,6 +70,7 @@ class Worker:
         self._seen = SeenMessages(store) if deduplicate_by_id else None
         self._limit = QuarantineLimit(max_quarantine_share)
         self._tick_seconds, self._tracer = tick_seconds, tracer
+        self.commands = Commands()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="commit")
         self._committing: asyncio.Task[None] | None = None
         self._fresh = False  # whether caches and the store's head may be counted on
@@ -78,6 +83,7 @@ class Worker:
 
     async def __aexit__(self, *_: object) -> None:
         """Ends the open commit, publishes what is left if that takes no longer than a second, keeps the watermarks."""
+        self.commands.close()
         try:
             await self._settled()
             await self._publisher.leave()
@@ -133,7 +139,9 @@ class Worker:
         raise Stale("other writers were faster several times in a row")
 
     async def tick(self) -> None:
-        """Once a second even when busy, else whenever no commit is open: what must not meet an open commit."""
+        """Commands at once; once a second even when busy, else whenever no commit is open: what must not meet an open commit."""
+        if asked := self.commands.take():
+            await self._answer(asked)
         now = time.monotonic()
         if self._committing and not self._committing.done() and now - self._last_pause < self._tick_seconds:
             return
@@ -202,6 +210,46 @@ class Worker:
                 await self._publisher.behind()
             except NotYet:
                 return
+
+    # ---- commands ----
+
+    async def _answer(self, asked: Sequence[Asked]) -> None:
+        """To each its answer, or that there is none. What is wrong with the store or the commit before is raised too."""
+        try:
+            await self._publisher.behind()
+            answers = await self._decided_commands([one.command for one in asked])
+        except NotYet as waits:
+            fail(asked, str(waits))
+        except BaseException as error:
+            fail(asked, f"it could not be stored: {error!r}")
+            raise
+        else:
+            give(asked, answers)
+
+    async def _decided_commands(self, commands: Sequence[Any]) -> Sequence[Any]:
+        stage: CommandedStage = self._stage  # type: ignore[assignment]
+        for _ in range(DECISIONS_ON_COMMANDS):
+            began = time.monotonic()
+            await self._settled()
+            await self._freshen()
+            try:
+                transaction, answers = stage.answer(commands)
+                self._check_routes(transaction)
+                if not transaction.changes_state():
+                    if self._store.refresh():
+                        raise Stale("another writer committed")
+                    return answers
+                first = self._write(transaction)
+            except Stale:
+                self._fresh = False
+                continue
+            except BaseException:
+                self._fresh = False
+                raise
+            self._committing = asyncio.create_task(self._commit(transaction, first, began))
+            await self._settled()
+            return answers
+        raise Stale("other writers were faster every time")
 
     # ---- committing ----
 

@@ -11,15 +11,16 @@ from typer.testing import CliRunner
 
 from services.cli import main
 from services.cli.errors import CommandFailed, explained
-from services.cli.own_write_key import own_write_key
+from services.cli.own_keys import own_redeem_key, own_write_key
 from services.cli.screen import money
 from services.ingest.write_keys import write_keys_of
+from services.loyalty.redeem_keys import redeem_keys_of
 from services.runtime.settings import Settings
 from tests.flow.command import ROOT, rapport
 
 runner = CliRunner()
 COMMANDS = (
-    *("up", "down", "status", "demo", "emit", "customer", "sql", "quarantine", "doctor", "config", "keys"),
+    *("up", "down", "status", "demo", "emit", "customer", "redeem", "sql", "quarantine", "doctor", "config", "keys"),
     *("ingest", "profile", "loyalty", "projections", "migrate"),
 )
 
@@ -68,6 +69,18 @@ def test_a_write_key_is_shown_once_listed_by_its_id_and_revoked(tmp_path: Path) 
     assert runner.invoke(main.app, ["keys", "revoke", "shop-berlin", "--data-dir", str(tmp_path)]).exit_code == 0
     assert write_keys_of(tmp_path).check(key) is None
     assert isinstance(runner.invoke(main.app, ["keys", "revoke", "shop-berlin", "--data-dir", str(tmp_path)]).exception, CommandFailed)
+
+
+def test_a_key_for_redemptions_is_no_write_key_and_the_other_way_round(tmp_path: Path) -> None:
+    folder = ["--data-dir", str(tmp_path)]
+    key = runner.invoke(main.app, ["keys", "create", "till", "--for", "redemptions", *folder]).output.splitlines()[0]
+    assert redeem_keys_of(tmp_path).check(key)
+    assert write_keys_of(tmp_path).check(key) is None
+    assert redeem_keys_of(tmp_path).check(own_write_key(tmp_path)) is None
+    assert "till" in runner.invoke(main.app, ["keys", "list", "--for", "redemptions", *folder]).output
+    assert runner.invoke(main.app, ["keys", "revoke", "till", "--for", "redemptions", *folder]).exit_code == 0
+    assert redeem_keys_of(tmp_path).check(key) is None
+    assert redeem_keys_of(tmp_path).check(own_redeem_key(tmp_path))
 
 
 def test_the_command_lines_own_key_is_made_once_kept_private_and_renewed_when_revoked(tmp_path: Path) -> None:

@@ -72,9 +72,9 @@ def test_every_setting_and_mounted_file_exists(services: dict[str, dict[str, Any
                 assert (FILE.parent / volume.split(":")[0]).exists()
 
 
-def test_nothing_but_ingest_and_clickhouse_is_reachable_and_only_from_this_host(services: dict[str, dict[str, Any]]) -> None:
+def test_nothing_but_the_doors_and_clickhouse_is_reachable_and_only_from_this_host(services: dict[str, dict[str, Any]]) -> None:
     published = {name: service["ports"] for name, service in services.items() if "ports" in service}
-    assert set(published) == {"ingest", "clickhouse"}
+    assert set(published) == {"ingest", "loyalty", "clickhouse"}
     assert all(port.startswith("127.0.0.1:") for ports in published.values() for port in ports)
 
 

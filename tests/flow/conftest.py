@@ -12,7 +12,8 @@ from tests.flow.command import NO_VARIABLES, Stack
 
 def new_stack(factory: pytest.TempPathFactory, name: str, variables: Mapping[str, str] = NO_VARIABLES) -> Stack:
     """In a directory and on ports of its own; not running yet."""
-    return Stack(factory.mktemp(name), {port: free_port() for port in ("ingest", "kafka", "clickhouse", "clickhouse-http")}, variables)
+    ports = ("ingest", "kafka", "clickhouse", "clickhouse-http", "loyalty")
+    return Stack(factory.mktemp(name), {port: free_port() for port in ports}, variables)
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+from datetime import UTC, datetime
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
@@ -72,6 +73,29 @@ def test_a_purchase_earns_points_in_the_customers_account(stack: Stack) -> None:
     until(lambda: stack.number(query) > 0, "points earned (by now they may have expired)")
     sums = "SELECT sum(balance) = (SELECT sum(amount) FROM loyalty_ledger WHERE ledger = 'points') FROM loyalty_accounts"
     until(lambda: stack.number(sums) == 1, "the accounts' balances are the sums of their entries")
+
+
+def test_points_are_spent_once_however_often_the_command_is_repeated(stack: Stack) -> None:
+    bought = {"order_id": "R-1", "total_minor": 50_000, "currency": "USD"}
+    now = datetime.now(UTC).isoformat()
+    sent(stack, visit("to-spend", customer_id="spender") | {"type": "purchase", "occurred_at": now, "payload": bought})
+    until(lambda: stack.number("SELECT max(balance) FROM loyalty_accounts") >= 500, "the points are there")
+    redeem = ("redeem", "customer_id:spender", "120", "--id", "kettle", "--why", "a kettle")
+    for _ in range(2):
+        told = stack.run(*redeem)
+        assert told.code == 0, told.err
+        assert "120 points spent" in told.out
+    assert stack.run("redeem", "customer_id:spender", "121", "--id", "kettle").code == 2
+    refused = stack.run("redeem", "customer_id:spender", "1000000", "--id", "car")
+    assert refused.code == 2
+    assert "can be spent now" in refused.err
+    asked = "SELECT points, why, source, balance FROM redemptions WHERE redemption_id = 'kettle'"
+    until(lambda: stack.asked(asked) != [], "it is shown")
+    ((points, why, source, balance),) = stack.asked(asked)
+    assert (points, why, source) == ("120", "a kettle", "rapport-cli")
+    spent = "SELECT a.balance, a.redeemed, c.points FROM loyalty_accounts AS a JOIN customer_360 AS c ON c.customer_id = a.customer_id"
+    until(lambda: stack.asked(f"{spent} WHERE a.redeemed > 0") == [[balance, "120", balance]], "account and customer show it")
+    assert stack.number("SELECT sum(amount) FROM loyalty_ledger WHERE kind = 'redeem'") == -120
 
 
 def test_what_is_no_touchpoint_is_named_line_by_line_and_kept_in_quarantine(stack: Stack) -> None:

@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from services.loyalty import programme_file
+from services.loyalty import door, programme_file
 from services.loyalty.statements import REASONS
 from services.loyalty.yaml_section import Section
+from services.runtime.commands import Commands
+from services.runtime.settings import LoyaltySettings
 
 PAGE = (Path(__file__).parents[2] / "docs" / "loyalty.md").read_text(encoding="utf-8")
 WHOLE = """
@@ -37,3 +39,24 @@ def test_every_field_of_a_programme_is_explained(monkeypatch: pytest.MonkeyPatch
 
 def test_every_reason_of_refusal_is_explained_in_the_same_words() -> None:
     assert all(f"| `{reason}` | {words} |" in PAGE for reason, words in REASONS.items())
+
+
+def test_every_answer_of_the_door_is_explained_with_its_status() -> None:
+    source = Path(door.__file__).read_text(encoding="utf-8")
+    in_code = {(code, status) for status, code in re.findall(r'(?:_refused|Refusal)\(\s*(\d{3}), "(\w+)"', source)} - {
+        ("disconnected", "499")
+    }
+    assert len(in_code) > 6
+    assert set(re.findall(r"^\| `(\w+)` \| (\d{3}) \|", PAGE, re.MULTILINE)) == in_code
+    assert f"{door.MAX_BODY_BYTES:,} bytes" in PAGE
+    assert f"{Commands()._within:g} s" in PAGE
+
+
+def test_every_setting_of_the_door_is_named_with_its_default() -> None:
+    for name in ("host", "port"):
+        assert f"| `RAPPORT_LOYALTY_{name.upper()}` | `{LoyaltySettings.model_fields[name].default}` |" in PAGE
+
+
+def test_the_pages_redemption_is_one() -> None:
+    [example] = re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)
+    assert door.Redemption.model_validate_json(example).points == 40

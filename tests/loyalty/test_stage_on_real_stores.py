@@ -1,41 +1,16 @@
 """The stage on the stores it has in production: the same accounts as in memory, through restarts."""
 
 import random
-from collections.abc import Callable, Iterator
-from pathlib import Path
 
-import pytest
-
-from services.loyalty.archive import ITEM_KINDS, KINDS
 from services.loyalty.stage import LoyaltyStage
 from services.runtime.clock import SetClock
 from services.runtime.event_store import EventStore
-from services.runtime.event_store_postgres import PostgresEventStore
-from services.runtime.event_store_sqlite import SQLiteEventStore
+from tests.loyalty.conftest import Opened
 from tests.loyalty.installation import Installation, assert_ledger
 from tests.loyalty.profile_world import Record, World, identify, millis, moment, purchase, refund, survey
 from tests.loyalty.scenarios import programme
 
 PROGRAMME = programme()
-Opened = Callable[[], EventStore]
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Opened]:
-    """Opens the same database each time."""
-    stores: list[EventStore] = []
-    address = request.getfixturevalue("postgres_address") if request.param == "postgres" else ""
-
-    def open_one() -> EventStore:
-        if request.param == "sqlite":
-            stores.append(SQLiteEventStore(tmp_path / "loyalty.sqlite", kinds=KINDS, item_kinds=ITEM_KINDS))
-        else:
-            stores.append(PostgresEventStore(address, schema="loyalty_stage", kinds=KINDS, item_kinds=ITEM_KINDS))
-        return stores[-1]
-
-    yield open_one
-    for store in stores:
-        store.close()
 
 
 def eventful_world() -> World:

@@ -20,14 +20,16 @@ from pydantic import SecretStr
 from schemas import topics
 from services.embedded.kafka import running_kafka
 from services.embedded.processes import free_port
+from services.loyalty.redeem_keys import redeem_keys_of
 from services.projections.migrating import store_of
 from services.proof.projecting import positions
 from services.proof.rebuild import OldTablesKept, beside, drop_old, rebuild_projections
 from services.proof.switch_over import SwitchOver
 from services.proof.verify import Asked, Report, verify
 from services.runtime.clock import SystemClock
+from services.runtime.http_requests import Poster
 from services.runtime.kafka import KafkaConnection, TopicSpec, ensure_topics, new_producer
-from services.runtime.settings import ClickHouseSettings, KafkaSettings, Settings
+from services.runtime.settings import ClickHouseSettings, KafkaSettings, LoyaltySettings, Settings
 from services.runtime.warehouse import Warehouse
 from tests.proof.story import STORY as WHOLE_STORY
 
@@ -73,6 +75,15 @@ class Live:
             await producer.send(topics.TOUCHPOINTS.name, json.dumps(touchpoint).encode(), key=key)
         await producer.stop()
 
+    def redeem(self, id: str, points: int) -> list[int]:
+        """By everybody who has so many; the HTTP statuses."""
+        view, key = "living.loyalty_accounts", redeem_keys_of(self.settings.data_dir).create("till")
+        ids = [account for (account,) in self.warehouse.select(f"SELECT toString(account_id) FROM {view} WHERE available >= {points}")]
+        bodies = [{"customer_id": one, "points": points, "redemption_id": f"{id}-{one}"} for one in ids]
+        url, headers = f"http://127.0.0.1:{self.settings.loyalty.port}/v1/redemptions", {"Authorization": f"Bearer {key}"}
+        with Poster[int](url, headers) as poster:
+            return [reply.status for _, reply in poster.post((n, json.dumps(body).encode()) for n, body in enumerate(bodies))]
+
     def verify(self, **asked: Any) -> Report:
         return asyncio.run(verify(self.settings, Asked(**asked), SystemClock(), quiet))
 
@@ -91,9 +102,11 @@ def live(warehouse: Warehouse, clickhouse_address: str, tmp_path_factory: pytest
             "RAPPORT_KAFKA_BOOTSTRAP": bootstrap,
             "RAPPORT_CLICKHOUSE_URL": clickhouse_address,
             "RAPPORT_CLICKHOUSE_DATABASE": "living",
+            "RAPPORT_LOYALTY_PORT": str(door := free_port()),
         }
         settings = Settings(
             data_dir=folder,
+            loyalty=LoyaltySettings(port=door),
             kafka=KafkaSettings(bootstrap=bootstrap),
             clickhouse=ClickHouseSettings(url=SecretStr(clickhouse_address), database="living"),
         )
@@ -111,7 +124,7 @@ def is_there(warehouse: Warehouse, database: str) -> bool:
     return bool(warehouse.select("SELECT 1 FROM system.tables WHERE database = %(name)s AND name = 'readme'", {"name": database}))
 
 
-def wait_for(condition: Callable[[], bool], within: float = 60.0) -> None:
+def wait_for(condition: Callable[[], bool], within: float = 180.0) -> None:
     deadline = time.monotonic() + within
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"
@@ -125,6 +138,25 @@ def test_an_installation_that_was_left_alone_is_proven_equal(live: Live) -> None
     assert report.unequal == set()
     assert (report.touchpoints, report.customers, report.apart) == (9, 2, 0)
     assert not is_there(live.warehouse, "living_verify")
+
+
+def test_redemptions_are_proven_by_what_was_published_of_them_and_a_changed_one_is_found(live: Live) -> None:
+    wait_for(lambda: live.count("living.loyalty_accounts WHERE available >= 5") == 2)
+    assert live.redeem("r", 5) == [200, 200]
+    wait_for(lambda: live.count("living.redemptions") == 2)
+    assert live.verify().differences == []
+
+    path = live.settings.data_dir / "loyalty.sqlite"
+    with sqlite3.connect(path) as db:
+        owner, item, value = db.execute("SELECT owner, item, value FROM items_facts WHERE item LIKE '%redemption:%' LIMIT 1").fetchone()
+        fact = msgspec.msgpack.decode(value)
+        fact[-1] += 1
+        db.execute("UPDATE items_facts SET value = ? WHERE owner = ? AND item = ?", (msgspec.msgpack.encode(fact), owner, item))
+    found = live.verify(tables=False)
+    with sqlite3.connect(path) as db:
+        db.execute("UPDATE items_facts SET value = ? WHERE owner = ? AND item = ?", (value, owner, item))
+
+    assert [(one.store, one.table, one.expected[-1], one.found[-1]) for one in found.differences] == [("loyalty", "fact", 5, 6)]
 
 
 def test_a_sample_folds_only_what_is_about_its_customers(live: Live) -> None:

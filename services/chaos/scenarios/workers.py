@@ -1,10 +1,14 @@
 """Several workers of one stage: zombies, and workers that come and go."""
 
 import signal
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 from services.chaos.play import Play, Scenario
+from services.chaos.quiet import client_of
 from services.chaos.stack import Stack
+from services.chaos.tills import Spend, spent
 from services.chaos.traffic import Mix
 
 SECOND = "profile-2"
@@ -57,12 +61,37 @@ def merge_race(it: Play) -> None:
     for name in ("profile", "loyalty"):
         it.stack.start(name, f"{name}-2")
     it.until(it.stack.healthy, "the second workers")
-    it.send(it.requests)
+    begin, rest = it.parts(2)
+    it.send(begin)
     it.harm("two workers of profile and of loyalty at once")
+    it.until(lambda: len(_rich(it)) >= it.times(20, 100) or "few", "accounts with points")
+    it.send(rest)
+    _spend(it, _rich(it))
     it.answered()
     it.quiet()
     for name in ("profile", "loyalty"):
         it.must(it.stack.end(f"{name}-2") == 0, f"{name}-2 did not leave with 0")
+
+
+def _rich(it: Play) -> list[tuple[str, int]]:
+    """Accounts that this scenario's traffic has earned points for, and how many."""
+    query = (
+        "SELECT toString(account_id), available FROM rapport.loyalty_accounts WHERE available > 1 ORDER BY as_of DESC, account_id LIMIT 500"
+    )
+    return list(client_of(it.stack).execute(query))
+
+
+def _spend(it: Play, rich: list[tuple[str, int]]) -> None:
+    """At both workers at once, what each account had; so of two customers who turn out to be one, both spend."""
+
+    def at(slot: str) -> Counter[int]:
+        spends = (Spend(f"{slot}-{it.seed}-{account}", account, max(1, points // 2)) for account, points in rich)
+        return Counter(told.status for told in spent(it.stack, slot, spends))
+
+    with ThreadPoolExecutor(2) as threads:
+        for statuses in threads.map(at, ("loyalty", "loyalty-2")):
+            it.harm("a redemption accepted while customers merge", statuses[200])
+            it.harm("a redemption refused while customers merge", statuses[404] + statuses[409])
 
 
 def partitions(stack: Stack, slot: str) -> int:
@@ -74,5 +103,7 @@ def partitions(stack: Stack, slot: str) -> int:
 SCENARIOS = (
     Scenario("zombie", 5, "a worker is stopped past its session timeout, and wakes", zombie),
     Scenario("rebalance-storm", 6, "a worker joins or leaves all the time", rebalance_storm),
-    Scenario("merge-race", 20, "merges racing with purchases and refunds, in two workers", merge_race, Mix(late=0.3), short=True),
+    Scenario(
+        "merge-race", 20, "merges racing with purchases, refunds and redemptions, in two workers", merge_race, Mix(late=0.3), short=True
+    ),
 )

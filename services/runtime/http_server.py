@@ -1,0 +1,60 @@
+"""Serves an ASGI application in the running loop, beside whatever else the process does."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, NamedTuple
+
+import uvicorn
+
+FINISH_SECONDS = 1
+"""For requests that are under way when it stops."""
+
+
+class Server(uvicorn.Server):
+    """uvicorn without its signal handling, which would kill the process by the signal after a clean stop."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class Door(NamedTuple):
+    """Where an application is served. ``port`` 0: a free one."""
+
+    app: Any
+    host: str
+    port: int
+
+
+class PortInUse(Exception):
+    """Raised by ``serving``: somebody else listens there, or this user may not."""
+
+
+@asynccontextmanager
+async def serving(door: Door) -> AsyncIterator[int]:
+    """Serves until it is left; gives the port. Raises PortInUse."""
+    try:
+        listening = socket.create_server((door.host, door.port), backlog=1024)
+    except OSError as error:
+        raise PortInUse(f"port {door.port} of {door.host} cannot be used: {error}") from error
+    config = uvicorn.Config(
+        door.app,
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        log_config=None,
+        timeout_graceful_shutdown=FINISH_SECONDS,
+    )
+    server = Server(config)
+    task = asyncio.create_task(server.serve([listening]))
+    try:
+        yield listening.getsockname()[1]
+    finally:
+        server.should_exit = True
+        await task
+        listening.close()
