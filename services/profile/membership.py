@@ -15,6 +15,7 @@ def announce(customers: Customers, changes: Changes, observed: Observed, cause: 
         return customers.customer(id, f"{by_id[id].type}:{by_id[id].value}")
 
     joined: list[Member] = []
+    split = False
     for (before, after), members in _grouped(observed).items():
         if before is None:
             if after == observed.anchor.customer:
@@ -23,11 +24,12 @@ def announce(customers: Customers, changes: Changes, observed: Observed, cause: 
                 changes.appeared(customer(after), members, cause)
         elif before in living or by_id[before].customer != after:
             changes.moved(customer(before), customer(after), members, cause)
+            split = True
         customer(after).merged_into = None
     for (before, after), members in _grouped(observed).items():
         if before is not None and before not in living and by_id[before].customer == after:
             changes.merged(customer(after), customer(before), members, cause)
-    if any(before in living and before != after for before, after in _grouped(observed)):
+    if split:
         _lead_on(customers, changes, by_id, cause)
     for anchor, refused, reason in observed.refused:
         changes.link_refused(customer(anchor.customer), anchor, refused, reason, cause)

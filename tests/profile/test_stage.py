@@ -175,6 +175,15 @@ def test_the_id_of_a_merged_customer_leads_past_one_that_lives_again_without_its
     assert {one["value"] for one in led_to(run, "anonymous_id:a")} == {"1", "a"}
 
 
+def test_the_id_of_a_merged_customer_leads_right_when_its_survivor_is_merged_and_split_at_once() -> None:
+    run = Run()
+    run.feed(touchpoint("e7", "anonymous_id:a", hour=7), touchpoint("e2", "email:a@example.org", hour=2))
+    run.feed(touchpoint("e5", "email:a@example.org", "anonymous_id:a", hour=5), touchpoint("e3", "customer_id:2", "anonymous_id:a", hour=3))
+    run.feed(touchpoint("e1", "customer_id:1", "email:a@example.org", hour=1))
+    assert held(run) == {frozenset(["1", "a@example.org"]), frozenset(["2", "a"])}
+    assert {one["value"] for one in led_to(run, "anonymous_id:a")} == {"2", "a"}
+
+
 def test_a_number_shared_by_too_many_identifies_nobody_any_more() -> None:
     run = Run(policy=IdentityPolicy(limits={"customer_id": 1}, partner_limit=2))
     office = "phone:+12025550100"
