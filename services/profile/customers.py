@@ -105,13 +105,6 @@ class Customers:
         self._load_rows(ids)
         return [customer for id in ids if (customer := self.by_id.get(id))]
 
-    def survivor(self, customer: Customer) -> Customer:
-        """The customer that a merged one leads to by now."""
-        while customer.merged_into is not None:
-            self._load_rows([customer.merged_into])
-            customer = self.by_id[customer.merged_into]
-        return customer
-
     def held_by(self, customer: Customer) -> list[Member]:
         """The identifiers that the customer holds; none where it was merged."""
         if customer.key not in self.sets:

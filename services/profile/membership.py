@@ -37,10 +37,12 @@ def announce(customers: Customers, changes: Changes, observed: Observed, cause: 
 
 
 def _lead_on(customers: Customers, changes: Changes, by_id: dict[str, Member], cause: str) -> None:
-    """After a split the ids of customers that were merged before may lead to one that holds their identifier no more."""
+    """After a split the ids of customers that were merged before may lead, perhaps by way of others, to one that holds their
+    identifier no more: from now on all lead straight to the one that does."""
     for former in customers.known(by_id):
-        if former.merged_into is not None and customers.survivor(former).id != by_id[former.id].customer:
-            changes.merged_elsewhere(former, by_id[former.id].customer, cause)
+        holder = by_id[former.id].customer
+        if former.merged_into not in (None, holder):
+            changes.merged_elsewhere(former, holder, cause)
 
 
 def _grouped(observed: Observed) -> dict[tuple[str | None, str], list[Member]]:

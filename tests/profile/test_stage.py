@@ -184,6 +184,19 @@ def test_the_id_of_a_merged_customer_leads_right_when_its_survivor_is_merged_and
     assert {one["value"] for one in led_to(run, "anonymous_id:a")} == {"2", "a"}
 
 
+def test_an_id_that_led_by_way_of_another_leads_right_when_the_other_moves_on() -> None:
+    run = Run()
+    run.feed(touchpoint("e6", "customer_id:0", "phone:+12025550101", hour=30))
+    run.feed(touchpoint("e5", "phone:+12025550101", "phone:+12025550100", hour=11))
+    run.feed(
+        touchpoint("e4", "email:a@example.org", "customer_id:0", hour=12),
+        linked("e1", "voided", "email:a@example.org", "customer_id:2", hour=2),
+    )
+    run.feed(touchpoint("e3", "phone:+12025550101", "customer_id:2", hour=12))
+    assert {one["value"] for one in led_to(run, "phone:+12025550100")} == {"+12025550100", "+12025550101", "2"}
+    assert {one["value"] for one in led_to(run, "customer_id:0")} == {"0", "a@example.org"}
+
+
 def test_a_number_shared_by_too_many_identifies_nobody_any_more() -> None:
     run = Run(policy=IdentityPolicy(limits={"customer_id": 1}, partner_limit=2))
     office = "phone:+12025550100"
