@@ -1,7 +1,7 @@
 """All scenarios, in the order in which they are played."""
 
 from services.chaos.play import Scenario
-from services.chaos.scenarios import clickhouse, crashes, input, kafka, redemptions, state, workers
+from services.chaos.scenarios import clickhouse, crashes, input, kafka, quarantine, redemptions, state, upgrade, workers
 
 SCENARIOS: tuple[Scenario, ...] = (
     *crashes.SCENARIOS,
@@ -10,5 +10,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     *kafka.SCENARIOS,
     *clickhouse.SCENARIOS,
     *input.SCENARIOS,
+    *quarantine.SCENARIOS,
+    *upgrade.SCENARIOS,
     *state.SCENARIOS,
 )

@@ -65,7 +65,8 @@ class Play:
         self.stack, self.log, self.promised, self.full, self.seed = stack, log, promised, full, seed
         self.rnd = random.Random(f"{scenario.name}/{seed}/faults")
         self._today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-        self._name, self._mix, self._extra = scenario.name, scenario.mix, 0
+        self.name, self._mix, self._extra = f"{scenario.name}-{seed}", scenario.mix, 0
+        self._name = scenario.name
         self.requests = requests(scenario.name, seed, events, self._today, scenario.mix)
         self.faults: Counter[str] = Counter()
         self.notes: dict[str, str] = {}

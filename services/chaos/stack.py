@@ -35,7 +35,8 @@ WATCH_SECONDS = 0.05
 
 @dataclass
 class Service:
-    """One process of a service. ``door``: where loyalty takes redemptions. ``wanted``: the watch starts it again when it ends."""
+    """One process of a service. ``door``: where loyalty takes redemptions. ``wanted``: the watch starts it again when it ends. ``former``:
+    as the release before has it."""
 
     name: str
     slot: str
@@ -45,6 +46,7 @@ class Service:
     environment: dict[str, str]
     wanted: bool = True
     restarts: int = 0
+    former: bool = False
 
 
 @dataclass
@@ -86,7 +88,7 @@ class Stack:
             **(settings or {}),
         }
         with self._lock:
-            service = Service(name, slot, port, door, self._launched(name, slot, environment), environment)
+            service = Service(name, slot, port, door, self._launched(name, slot, environment, former=False), environment)
             self.services[slot] = service
         return service
 
@@ -113,6 +115,22 @@ class Stack:
         """From its next start on."""
         with self._lock:
             self.services[slot].environment |= settings
+
+    def exchange(self, slot: str, former: bool) -> None:
+        """Asks the process to leave; the watch starts the other release of it in its place."""
+        with self._lock:
+            self.services[slot].former = former
+            self.services[slot].process.terminate()
+
+    def rapport(self, *arguments: str, within: float = 120) -> str:
+        """What a person types. The output; AssertionError where the command failed (with 2 it says that something stays as it is)."""
+        warehouse = {"RAPPORT_CLICKHOUSE_URL": f"clickhouse://analyst@{LOOPBACK}:{self.clickhouse_proxy.port}"}
+        environment = next(iter(self.services.values())).environment | warehouse
+        done = subprocess.run(
+            [sys.executable, "-m", "services.cli", *arguments], env=environment, capture_output=True, text=True, timeout=within, check=False
+        )
+        assert done.returncode in (0, 2), f"rapport {' '.join(arguments[:2])}: {done.stdout} {done.stderr}"
+        return done.stdout
 
     def resident_mb(self, slot: str) -> int:
         """Memory of a process; 0 while there is none."""
@@ -145,8 +163,9 @@ class Stack:
         except OSError:
             return ""
 
-    def _launched(self, name: str, slot: str, environment: dict[str, str]) -> subprocess.Popen[bytes]:
-        return launch([sys.executable, "-m", f"services.{name}.app"], self.log_of(slot), environment)
+    def _launched(self, name: str, slot: str, environment: dict[str, str], former: bool) -> subprocess.Popen[bytes]:
+        program = ["services.chaos.former", name] if former else [f"services.{name}.app"]
+        return launch([sys.executable, "-m", *program], self.log_of(slot), environment)
 
     def watch(self, stopped: threading.Event) -> None:
         """What a supervisor does: starts again what ended."""
@@ -155,7 +174,7 @@ class Stack:
                 for service in self.services.values():
                     if service.wanted and service.process.poll() is not None:
                         service.restarts += 1
-                        service.process = self._launched(service.name, service.slot, service.environment)
+                        service.process = self._launched(service.name, service.slot, service.environment, service.former)
 
     # ---- what they stand on
 

@@ -24,13 +24,15 @@ class Line(NamedTuple):
 
 @dataclass(frozen=True)
 class Mix:
-    """How much of what. ``poison`` and ``conflicts``: shares of lines; ``again``: share of requests that are sent twice."""
+    """How much of what. ``poison`` and ``conflicts``: shares of lines; ``again``: share of requests that are sent twice; ``newer``:
+    share of refunds that are told in version 2."""
 
     poison: float = 0.004
     conflicts: float = 0.002
     again: float = 0.1
     late: float = 0.08
     early: float = 0.01
+    newer: float = 0.5
 
 
 class Request(NamedTuple):
@@ -88,7 +90,7 @@ class _Shop:
         touchpoint = self._touchpoint(occurred)
         yield arrives, _line(touchpoint)
         if rnd.random() < self._mix.conflicts:
-            other = touchpoint | {"payload": {"place": "page", "name": f"another {self._number}"}, "type": "visit"}
+            other = touchpoint | {"payload": {"place": "page", "name": f"another {self._number}"}, "type": "visit", "version": 1}
             yield arrives + timedelta(seconds=rnd.uniform(1, 3600)), _line(other)
 
     def _touchpoint(self, occurred: datetime) -> dict[str, Any]:
@@ -97,14 +99,15 @@ class _Shop:
         kind = rnd.choices(("purchase", "refund", "visit", "identify", "chat", "call", "link"), (40, 8, 20, 16, 8, 8, 2))[0]
         if kind == "refund" and person not in self._orders:
             kind = "purchase"
-        known = self._known(person, kind)
+        known, payload = self._known(person, kind), self._payload(person, kind, occurred)
         return {
             "event_id": f"{self._name}-{self._number}",
             "type": kind,
+            "version": 2 if "total_minor" in payload and kind == "refund" else 1,
             "occurred_at": occurred.isoformat(timespec="microseconds"),
             "source": f"till-{person % 5}",
             "identifiers": [{"type": kind, "value": value} for kind, value in known],
-            "payload": self._payload(person, kind, occurred),
+            "payload": payload,
         }
 
     def _known(self, person: int, kind: str) -> Known:
@@ -134,7 +137,8 @@ class _Shop:
         if kind == "refund":
             order, total, _ = rnd.choice(self._orders[person])
             amount = rnd.choice((total, rnd.randint(1, total)))
-            return {"order_id": order, "refund_id": f"{order}-R{rnd.randrange(2)}", "amount_minor": amount, "currency": "EUR"}
+            said = "total_minor" if rnd.random() < self._mix.newer else "amount_minor"
+            return {"order_id": order, "refund_id": f"{order}-R{rnd.randrange(2)}", said: amount, "currency": "EUR"}
         if kind == "identify":
             return {"traits": {"city": rnd.choice(("Ulm", "Aachen", None)), f"seen_{person % 3}": self._number}}
         if kind == "link":

@@ -1,6 +1,7 @@
 """``quarantine``: what could not be taken in, why, and what is done about it."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -76,8 +77,13 @@ def show(quarantine_id: Annotated[str, typer.Argument(help="As `rapport quaranti
 
 @quarantine.command()
 def fix(
-    rule: Annotated[list[str], typer.Option("--rule", "-r", help="What to change in the original; several are applied in order.")],
     ids: Ids = None,
+    rule: Annotated[
+        list[str] | None, typer.Option("--rule", "-r", help="What to change in the original; several are applied in order.")
+    ] = None,
+    patch: Annotated[
+        str | None, typer.Option(metavar="FILE|JSON", help="A JSON Patch (RFC 6902), in a file or as it is; applied after the rules.")
+    ] = None,
     reason: Reason = None,
     type: Type = None,
     source: Source = None,
@@ -91,7 +97,7 @@ def fix(
 ) -> None:
     """Change originals by rules, and put those back that are touchpoints then. Try it with --dry-run first.
 
-    Rules: `replace PATH JSON`, `remove PATH`, `cast PATH int|number|text|boolean|time`, and `new_id`, which gives a
+    Rules: `replace PATH JSON`, `remove PATH`, `cast PATH int|number|text|boolean|time`, `patch OPERATIONS`, and `new_id`, which gives a
     conflicting_duplicate an event_id of its own. A path is `$.payload.lines[0].sku`; `[*]` is every element.
     Leaves with 2 if some are no touchpoints even so: they stay, and are named with the reason.
 
@@ -99,8 +105,14 @@ def fix(
 
     - `rapport quarantine fix --source till-3 -r 'cast $.payload.total_minor int' --dry-run`
     - `rapport quarantine fix --reason conflicting_duplicate --source till-3 -r new_id --why 'the till counted from 1 again'`
+    - `rapport quarantine fix touchpoints:2:1871 --patch mended.json --dry-run`
     """
-    _put_back(ids, _filters(reason=reason, type=type, source=source, since=since, until=until), all, rule, dry_run, by, why, data_dir)
+    from services.cli.errors import CommandFailed
+
+    rules = [*(rule or []), *([] if patch is None else [f"patch {_patch(patch)}"])]
+    if not rules:
+        raise CommandFailed("say what to change: --rule, or --patch", "`rapport quarantine redrive` puts originals back as they are")
+    _put_back(ids, _filters(reason=reason, type=type, source=source, since=since, until=until), all, rules, dry_run, by, why, data_dir)
 
 
 @quarantine.command()
@@ -201,6 +213,18 @@ def _put_back(
 def _filters(since: str | None, until: str | None, **texts: str | None) -> dict[str, str | int | None]:
     """As queries take them. Raises CommandFailed for a time that is none."""
     return {**texts, "since": _micros(since), "until": _micros(until)}
+
+
+def _patch(said: str) -> str:
+    """The JSON itself, or what is in the file. Raises CommandFailed."""
+    from services.cli.errors import CommandFailed
+
+    if said.lstrip().startswith("["):
+        return said
+    try:
+        return Path(said).read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise CommandFailed(f"{said} cannot be read: {error}", "give a file with a JSON Patch, or the patch itself: [{...}]") from error
 
 
 def _micros(text: str | None) -> int | None:

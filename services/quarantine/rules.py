@@ -4,6 +4,7 @@ replace PATH JSON     puts a value there, whether something was there or not
 remove PATH           takes the field or element away, if it is there
 cast PATH KIND        makes what is there an int, number, text, boolean or time (RFC 3339, UTC where it names no zone)
 new_id                gives an event_id of its own, derived from the quarantine_id: the same however often
+patch OPERATIONS      applies a JSON Patch (RFC 6902) whole, or not at all: a failed ``test`` leaves the original in quarantine
 """
 
 import json
@@ -13,10 +14,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from jsonpatch import JsonPatch, JsonPatchException, JsonPointerException
+
 from schemas import times
 from services.quarantine.paths import EACH, Steps, WrongRule, has, places, steps_of
 
-FORMS = "replace PATH JSON, remove PATH, cast PATH int|number|text|boolean|time, or new_id"
+FORMS = "replace PATH JSON, remove PATH, cast PATH int|number|text|boolean|time, new_id, or patch OPERATIONS"
 MILLISECONDS_FROM = 10**11
 """A number of seconds this large lies in the year 5138: it is taken for milliseconds."""
 MOST_DIGITS = 400
@@ -50,6 +53,8 @@ def rule_of(text: str) -> Rule:
     verb, path, rest = match.groups() if match else ("", None, None)
     if verb == "new_id" and path is None and rest is None:
         return Rule("new_id", "new_id", "$.event_id", ("event_id",))
+    if verb == "patch" and path is None and rest is not None:
+        return patch_rule(rest)
     if verb not in ("replace", "remove", "cast") or path is None or (rest is None) != (verb == "remove"):
         raise WrongRule(f"{text!r} is no rule: write {FORMS}")
     steps = steps_of(path)
@@ -61,6 +66,19 @@ def rule_of(text: str) -> Rule:
     if verb == "cast" and rest not in _CASTS:
         raise WrongRule(f"{rest!r} is none of {', '.join(_CASTS)}")
     return Rule(f"cast {path} {rest}" if rest else f"remove {path}", verb, path, steps, rest)
+
+
+def patch_rule(text: str) -> Rule:
+    """Of a JSON Patch: a list of operations. Raises WrongRule."""
+    operations = _json(text)
+    try:
+        for operation in JsonPatch(operations):
+            if operation["op"] in ("add", "replace", "test"):
+                operation["value"]
+    except (JsonPatchException, JsonPointerException, TypeError, AttributeError, KeyError) as error:
+        form = '[{"op": "replace", "path": "/payload/total_minor", "value": 150}]'
+        raise WrongRule(f"no JSON Patch (RFC 6902): {error}; write it as {form}") from error
+    return Rule(f"patch {json.dumps(operations, ensure_ascii=False)}", "patch", "$", (), operations)
 
 
 def _json(text: str) -> Any:
@@ -99,7 +117,16 @@ def encoded(value: Any) -> bytes:
         raise DoesNotFit("the original holds a value that JSON does not have, such as NaN: replace or remove it too", "$") from error
 
 
+def _patched(value: Any, operations: Any) -> Any:
+    try:
+        return JsonPatch(operations).apply(value)
+    except (JsonPatchException, JsonPointerException, TypeError, KeyError, RecursionError) as error:
+        raise DoesNotFit(f"the patch does not fit: {error}", "$") from error
+
+
 def _applied(value: Any, rule: Rule, quarantine_id: str) -> Any:
+    if rule.verb == "patch":
+        return _patched(value, rule.value)
     if not rule.steps:
         return _copy(rule.value)
     found = list(places(value, rule.steps))

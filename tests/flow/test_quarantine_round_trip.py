@@ -1,6 +1,7 @@
 """From quarantine back into the log: fixed, redriven or discarded by a person, through the command that people use."""
 
 import asyncio
+import json
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer
@@ -76,8 +77,9 @@ def test_a_fix_is_tried_first_and_then_puts_back_what_is_a_touchpoint_and_it_cou
     (decision,) = stack.asked("SELECT quarantine_id, decided_by, why, fix[1], redriven_event_id FROM quarantine WHERE event_id = 'q-1'")
     assert decision[1:] == ["ada", "text from the till", "cast $.payload.total_minor int", "q-1"]
 
-    # when: redriven again, by its id
-    assert stack.run("quarantine", "fix", decision[0], "--rule", "cast $.payload.total_minor int").code == 0
+    # when: redriven again, by its id, with a JSON Patch that comes to the same
+    patch = json.dumps([{"op": "replace", "path": "/payload/total_minor", "value": 150}])
+    assert stack.run("quarantine", "fix", decision[0], "--patch", patch).code == 0
     sent(stack, visit("after-q-1", email="q-1@example.com"))
     until(lambda: counted(stack, "event_id = 'after-q-1'") == 1, "what came after it is counted")
 

@@ -37,6 +37,29 @@ def test_a_name_with_a_dot_an_element_and_the_whole_can_be_named() -> None:
     assert after('replace $ {"a": 1}', "replace $.b 2") == {"a": 1, "b": 2}
 
 
+def test_a_json_patch_is_applied_whole_or_not_at_all() -> None:
+    operations = [
+        {"op": "test", "path": "/payload/total", "value": "12"},
+        {"op": "replace", "path": "/payload/total", "value": 12},
+        {"op": "move", "from": "/payload/a.b", "path": "/payload/lines/0/ab"},
+        {"op": "remove", "path": "/payload/lines/1/old"},
+        {"op": "add", "path": "/payload/lines/-", "value": {"q": "3"}},
+    ]
+
+    found = after("cast $.payload.lines[*].q int", f"patch {json.dumps(operations)}")
+
+    assert found["payload"] == {"total": 12, "lines": [{"q": 1, "ab": 1}, {"q": 2}, {"q": "3"}]}
+    for wrong in (
+        {"op": "test", "path": "/payload/total", "value": "12"},
+        {"op": "remove", "path": "/payload/tax"},
+        {"op": "replace", "path": "/payload/tax/rate", "value": 1},
+        {"op": "add", "path": "/payload/lines/7", "value": 1},
+        {"op": "add", "path": "/type/a", "value": 1},
+    ):
+        with pytest.raises(DoesNotFit, match="the patch does not fit"):
+            after(f"patch {json.dumps([*operations[1:2], wrong])}")
+
+
 def test_what_is_not_json_can_only_be_replaced_whole() -> None:
     assert fixed(b"{oops", rules_of(['replace $ {"a": 1}']), "q") == b'{"a":1}'
     with pytest.raises(DoesNotFit, match="not JSON"):
@@ -91,7 +114,8 @@ def test_a_value_without_a_place_is_refused_and_what_is_not_there_needs_no_cast_
 @pytest.mark.parametrize(
     "text",
     ["", "drop $.a", "remove", "remove a", "remove $", "remove $.a 1", "cast $.a", "cast $.a money", "replace $.a", "replace $.a EUR",
-     "replace $.a NaN", "remove $..a", "new_id $.a", "cast $ int", 'replace $.a "\\ud800"'],
+     "replace $.a NaN", "patch", "patch {}", "patch [1]", 'patch [{"op": "drop", "path": "/a"}]', 'patch [{"op": "remove", "path": "a"}]',
+     'patch [{"op": "add", "path": "/a"}]', "patch $.a []", "remove $..a", "new_id $.a", "cast $ int", 'replace $.a "\\ud800"'],
 )  # fmt: skip
 def test_a_rule_that_is_spelled_wrong_is_told_before_anything_happens(text: str) -> None:
     with pytest.raises(WrongRule):
@@ -107,6 +131,13 @@ _path = st.lists(st.sampled_from([".a", ".b", ".event_id", "[0]", "[1]", "[*]", 
     lambda steps: "$" + "".join(steps)
 )
 _kind = st.sampled_from(["int", "number", "text", "boolean", "time"])
+_pointer = st.lists(st.sampled_from(["/a", "/b", "/event_id", "/0", "/-", "/x.y", ""]), max_size=3).map("".join)
+_operation = st.one_of(
+    st.fixed_dictionaries({"op": st.sampled_from(["add", "replace", "test"]), "path": _pointer, "value": _json}),
+    st.fixed_dictionaries({"op": st.just("remove"), "path": _pointer}),
+    st.fixed_dictionaries({"op": st.sampled_from(["move", "copy"]), "from": _pointer, "path": _pointer}),
+)
+_patch = st.lists(_operation, max_size=3).map(lambda operations: f"patch {json.dumps(operations)}")
 _rule = st.one_of(
     st.tuples(_path, _json).map(lambda said: f"replace {said[0]} {json.dumps(said[1])}"),
     _path.map(lambda path: f"remove {path}"),
@@ -126,12 +157,12 @@ def test_a_rule_applied_twice_changes_no_more_than_once_unless_it_removes_an_ele
         assert fixed(once, [rule], "q") == once
 
 
-@given(text=_rule)
+@given(text=_rule | _patch)
 def test_a_rule_reads_back_from_its_own_spelling(text: str) -> None:
     assert rule_of(rule_of(text).text) == rule_of(text)
 
 
-@given(raw=st.binary(max_size=80) | _json.map(lambda value: json.dumps(value).encode()), texts=st.lists(_rule, max_size=4))
+@given(raw=st.binary(max_size=80) | _json.map(lambda value: json.dumps(value).encode()), texts=st.lists(_rule | _patch, max_size=4))
 def test_whatever_the_bytes_a_fix_gives_bytes_or_says_that_it_does_not_fit(raw: bytes, texts: list[str]) -> None:
     with suppress(DoesNotFit):
         assert isinstance(fixed(raw, rules_of(texts), "q"), bytes)

@@ -1,0 +1,48 @@
+"""What was fixed is put back, and put back again."""
+
+import json
+
+from services.chaos.play import Play, Scenario
+from services.chaos.quiet import client_of
+from services.chaos.sender import SOURCE, refused_id
+from services.chaos.traffic import Line, Request
+
+FIX = ("quarantine", "fix", "--rule", "cast $.payload.total_minor int")
+THEIRS = ("--source", SOURCE, "--reason", "invalid", "--type", "purchase")
+
+
+def redriven_twice(it: Play) -> None:
+    """A till sends totals as text. Fixed they go back: by filters, and twice more by id."""
+    begin, rest = it.parts(2)
+    it.send(begin)
+    orders = [_order(f"{it.name}-till-{number}") for number in range(it.times(25, 1_000))]
+    it.send([Request(tuple(orders), 1)])
+    it.answered()
+    it.quiet()
+    it.must(_counted(it) == 0, "an order without a total in numbers is counted")
+    it.stack.rapport(*FIX, *THEIRS, "--by", "the bench", "--why", "totals as text")
+    ids = [refused_id(order.raw) for order in orders]
+    it.send(rest)
+    for _ in range(2):
+        it.stack.rapport(*FIX, *ids, "--by", "the bench")
+        it.harm("a fixed touchpoint put back again", len(ids))
+    it.answered()
+    it.quiet()
+    counted = _counted(it)
+    it.must(counted == len(orders), f"{counted} of {len(orders)} fixed orders are counted")
+
+
+def _order(event_id: str) -> Line:
+    """No touchpoint as it is: its total is text."""
+    payload = {"order_id": event_id, "total_minor": "1250", "currency": "EUR"}
+    said = {"event_id": event_id, "type": "purchase", "occurred_at": "2026-01-02T03:04:05Z", "source": SOURCE, "payload": payload}
+    return Line(None, json.dumps(said | {"identifiers": [{"type": "customer_id", "value": event_id}]}).encode())
+
+
+def _counted(it: Play) -> int:
+    which = {"ids": f"{it.name}-till-%"}
+    ((count,),) = client_of(it.stack).execute("SELECT count() FROM rapport.touchpoints WHERE event_id LIKE %(ids)s", which)
+    return int(count)
+
+
+SCENARIOS = (Scenario("redriven-twice", 16, "what was fixed in quarantine is put back three times", redriven_twice, short=True),)
