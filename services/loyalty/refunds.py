@@ -5,16 +5,16 @@ that names only an amount takes back the same part of everything. Shares add up 
 an order whose whole total was given back has lost exactly what it earned.
 """
 
-from dataclasses import dataclass, field
 from fractions import Fraction
+
+import msgspec
 
 from services.loyalty.earning import weights
 from services.loyalty.facts import Purchase, Refund
 from services.loyalty.lots import Lot
 
 
-@dataclass(slots=True)
-class Share:
+class Share(msgspec.Struct):
     """Something that the order brought (points of a lot, or spend), the lines it is for, and what refunds took of it.
 
     ``qualifies``: it counted towards the tier. ``charged``: what was taken of points that had not expired.
@@ -27,17 +27,16 @@ class Share:
     charged: int = 0
 
 
-@dataclass(slots=True)
-class Order:
+class Order(msgspec.Struct):
     """A purchase and its refunds so far. ``lots``: lot id → share."""
 
     purchase: Purchase
-    lots: dict[str, Share] = field(default_factory=dict)
+    lots: dict[str, Share] = {}
     spend: Share | None = None
-    refund_ids: set[str] = field(default_factory=set)
+    refund_ids: set[str] = msgspec.field(default_factory=set)
     refunded: int = 0
     at_large: int = 0  # refunded without naming a line
-    by_line: dict[int, int] = field(default_factory=dict)
+    by_line: dict[int, int] = {}
 
     def refund(self, refund: Refund) -> bool:
         """Counts the refund; False where the same refund_id was counted before."""
@@ -91,12 +90,11 @@ class Order:
         return Fraction(self.by_line[index], paid) if paid else Fraction(1)
 
 
-@dataclass(slots=True)
-class History:
+class History(msgspec.Struct):
     """What a fold from the beginning remembers of closed business, which a stored account does not: refunds need it."""
 
-    orders: dict[str, Order] = field(default_factory=dict)
-    waiting: dict[str, list[Refund]] = field(default_factory=dict)  # refunds of orders that are not known (yet)
-    lots: dict[str, Lot] = field(default_factory=dict)  # lot id → as it was when it was earned
-    expired: dict[str, int] = field(default_factory=dict)  # lot id → points
-    noted: dict[str, str] = field(default_factory=dict)  # event_id → why a fact had no effect
+    orders: dict[str, Order] = {}
+    waiting: dict[str, list[Refund]] = {}  # refunds of orders that are not known (yet)
+    lots: dict[str, Lot] = {}  # lot id → as it was when it was earned
+    expired: dict[str, int] = {}  # lot id → points
+    noted: dict[str, str] = {}  # event_id → why a fact had no effect

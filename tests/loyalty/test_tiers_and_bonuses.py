@@ -2,7 +2,7 @@
 
 from services.loyalty.account import Outcome
 from services.loyalty.moves import Entry
-from tests.loyalty.profile_world import identify, moment, purchase, survey, written
+from tests.loyalty.profile_world import identify, moment, purchase, redemption, survey, written
 from tests.loyalty.told import EUROS, TIERS, entries, programme, tier_moves, told
 
 
@@ -116,3 +116,16 @@ def test_a_birthday_on_29_february_is_kept_on_the_28th_in_other_years() -> None:
 
 def test_before_the_first_purchase_a_birthday_brings_nothing() -> None:
     assert entries(told(programme(BIRTHDAYS), identify("i", 1, "03-10"), until=300)) == []
+
+
+def test_a_birthday_may_raise_the_tier_and_makes_up_for_a_debt_at_its_own_moment() -> None:
+    rules = programme(EUROS + TIERS + "bonuses: [{id: gift, on: birthday, points: 200, qualifies: true}]")
+    said = [purchase("p", 0, 10_00), identify("i", 1, "01-20"), redemption("x", 2, 30)]
+    outcome = told(rules, *said, until=25)
+    gift = [move for move in outcome.moves if isinstance(move, Entry) and move.effective_at.startswith("2025-01-20")]
+    assert [(move.kind, move.amount, move.rule, move.source_event, move.cause) for move in gift] == [
+        ("bonus", 200, "gift", "i", "clock"),
+        ("settle", -20, "gift", "i", "clock"),
+        ("settle", 20, "redeem", "i", "clock"),
+    ]
+    assert tier_moves(outcome)[1:] == [("basic", "silver", "2025-01-20")]
