@@ -1,7 +1,7 @@
 """All scenarios, in the order in which they are played."""
 
 from services.chaos.play import Scenario
-from services.chaos.scenarios import clickhouse, crashes, input, kafka, quarantine, redemptions, state, upgrade, workers
+from services.chaos.scenarios import backpressure, clickhouse, crashes, input, kafka, quarantine, redemptions, state, upgrade, workers
 
 SCENARIOS: tuple[Scenario, ...] = (
     *crashes.SCENARIOS,
@@ -9,6 +9,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     *redemptions.SCENARIOS,
     *kafka.SCENARIOS,
     *clickhouse.SCENARIOS,
+    *backpressure.SCENARIOS,
     *input.SCENARIOS,
     *quarantine.SCENARIOS,
     *upgrade.SCENARIOS,

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 from services.chaos.invariants import Check
 from services.chaos.log_reader import LogReader
+from services.chaos.memory import MemoryCurves
 from services.chaos.quiet import quiet
 from services.chaos.sender import Promised, Sender
 from services.chaos.stack import Stack
@@ -50,6 +51,7 @@ class Result:
     seconds: float
     notes: dict[str, str]
     figures: dict[str, int]
+    memory: MemoryCurves | None = None
 
     @property
     def command(self) -> str:
@@ -70,6 +72,7 @@ class Play:
         self.requests = requests(scenario.name, seed, events, self._today, scenario.mix)
         self.faults: Counter[str] = Counter()
         self.notes: dict[str, str] = {}
+        self.memory: MemoryCurves | None = None
         self.wrong: list[str] = []
         self.sender = Sender(stack.services["ingest"].port, stack.key, promised)
         self._harmed = time.monotonic()
@@ -163,4 +166,5 @@ def play(scenario: Scenario, stack: Stack, log: LogReader, promised: Promised, e
         round(time.monotonic() - began, 1),
         it.notes,
         figures,
+        it.memory,
     )

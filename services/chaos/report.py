@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
+from services.chaos.memory import SAMPLE_SECONDS
 from services.chaos.play import Result
 
 NOT_YET = {
@@ -65,6 +66,10 @@ def _details(results: Sequence[Result]) -> Iterable[str]:
         yield from (f"- {what}: {count:,}" for what, count in one.faults.items())
         yield from (f"- {what}: {note}" for what, note in one.notes.items())
         yield from (f"- **wrong**: {line}" for line in one.wrong)
+        if one.memory is not None:
+            yield f"\nResident memory, a figure each {SAMPLE_SECONDS:g} s:\n\n```"
+            yield from one.memory.drawn()
+            yield "```"
         yield ""
 
 

@@ -12,9 +12,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import psutil
-
 from schemas import topics
+from services.chaos.memory import resident_mb
 from services.chaos.proxy import Proxy, running_proxy
 from services.chaos.sender import SOURCE
 from services.chaos.waiting import wait_for
@@ -134,10 +133,13 @@ class Stack:
 
     def resident_mb(self, slot: str) -> int:
         """Memory of a process; 0 while there is none."""
-        try:
-            return psutil.Process(self.services[slot].process.pid).memory_info().rss >> 20
-        except psutil.NoSuchProcess:
-            return 0
+        return resident_mb(self.services[slot].process.pid)
+
+    def pids(self) -> dict[str, int]:
+        """Of all processes, services first."""
+        with self._lock:
+            services = {slot: service.process.pid for slot, service in self.services.items()}
+        return services | {name: process.pid for name, process in self.backends.items()}
 
     def restarts(self) -> int:
         return sum(service.restarts for service in self.services.values())

@@ -25,13 +25,15 @@ def collector() -> Iterator[Collector]:
 
 @pytest.fixture(scope="session")
 def stack(collector: Collector, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """It sends the spans of requests that say that they are traced, and of no others."""
-    traces = {
+    """It logs all that it can, and sends the spans of requests that say that they are traced, of no others."""
+    variables = {
+        "RAPPORT_LOG_LEVEL": "debug",
+        "RAPPORT_LOG_FORMAT": "json",
         "OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint,
         "OTEL_TRACES_SAMPLER": "parentbased_always_off",
         "OTEL_BSP_SCHEDULE_DELAY": "100",
     }
-    running = new_stack(tmp_path_factory, "stack", traces)
+    running = new_stack(tmp_path_factory, "stack", variables)
     told = running.up()
     assert told.code == 0, told.out + told.err
     yield running
