@@ -1,51 +1,35 @@
-"""How fast each stage works off what waits for it: events a second, and processor microseconds an event."""
+"""How fast each stage works off what waits for it: events a second, and what that costs every process."""
 
 import asyncio
 import time
-from dataclasses import dataclass
+from collections.abc import Iterable
 
+from aiokafka import TopicPartition
+
+from bench.result import Work
 from bench.stack import Stack, wait_for
-from bench.traffic import touchpoints
+from bench.usage import Watch
 from services.runtime.kafka import KafkaConnection, new_consumer, new_producer
 from services.runtime.partitions import murmur2
 
 
-@dataclass(frozen=True)
-class Drained:
-    """One stage's figures. ``cpu_us`` is of the stage's own process."""
-
-    stage: str
-    events: int
-    seconds: float
-    cpu_us: float
-    resident_mb: int
-
-    @property
-    def per_second(self) -> int:
-        return round(self.events / self.seconds)
-
-    @property
-    def per_core(self) -> int:
-        return round(1e6 / self.cpu_us)
+def fill(stack: Stack, topic: str, messages: Iterable[tuple[bytes, bytes]]) -> None:
+    """Writes messages (key, value) to the topic, each to the partition of its key."""
+    asyncio.run(_fill(KafkaConnection(stack.bootstrap), topic, messages))
 
 
-def fill(stack: Stack, customers: int, events: int) -> None:
-    """Writes that many touchpoints to the log."""
-    asyncio.run(_fill(KafkaConnection(stack.bootstrap), customers, events))
-
-
-async def _fill(connection: KafkaConnection, customers: int, events: int) -> None:
+async def _fill(connection: KafkaConnection, topic: str, messages: Iterable[tuple[bytes, bytes]]) -> None:
     producer = new_producer(connection)
     await producer.start()
-    count = len(await producer.partitions_for("touchpoints"))
+    count = len(await producer.partitions_for(topic))
     batches, sent = [producer.create_batch() for _ in range(count)], []
-    for key, value in touchpoints(customers, events):
+    for key, value in messages:
         place, now = murmur2(key) % count, int(time.time() * 1000)
         if batches[place].append(key=key, value=value, timestamp=now) is None:
-            sent.append(await producer.send_batch(batches[place], "touchpoints", partition=place))
+            sent.append(await producer.send_batch(batches[place], topic, partition=place))
             batches[place] = producer.create_batch()
             batches[place].append(key=key, value=value, timestamp=now)
-    sent += [await producer.send_batch(batch, "touchpoints", partition=place) for place, batch in enumerate(batches)]
+    sent += [await producer.send_batch(batch, topic, partition=place) for place, batch in enumerate(batches)]
     await asyncio.gather(*sent)
     await producer.stop()
 
@@ -59,28 +43,24 @@ async def _messages_in(connection: KafkaConnection, topics: tuple[str, ...]) -> 
     consumer = new_consumer(connection, *topics)
     await consumer.start()
     try:
-        ends = await consumer.end_offsets(sorted(consumer.assignment() or await _partitions(consumer, topics)))
-        return sum(ends.values())
+        places = [TopicPartition(topic, number) for topic in topics for number in consumer.partitions_for_topic(topic) or ()]
+        return sum((await consumer.end_offsets(places)).values())
     finally:
         await consumer.stop()
 
 
-async def _partitions(consumer: object, topics: tuple[str, ...]) -> set[object]:
-    from aiokafka import TopicPartition
-
-    return {TopicPartition(topic, number) for topic in topics for number in consumer.partitions_for_topic(topic)}  # type: ignore[attr-defined]
-
-
-def drain(stack: Stack, name: str, events: int) -> Drained:
+def drain(stack: Stack, name: str, events: int) -> Work:
     """Starts the stage, lets it take in ``events`` messages and publish what follows, and leaves it running.
 
-    The clock runs from the first message taken in, so that starting the interpreter is not in it.
+    The clock runs from the first messages taken in, so that starting the interpreter is not in it.
     """
     service = stack.start(name)
     wait_for(lambda: service.metric("rapport_messages_total") > 0, f"{name} to begin")
-    began, cpu, first = time.perf_counter(), service.cpu(), service.metric("rapport_messages_total")
-    wait_for(lambda: service.metric("rapport_messages_total") >= events, f"{name} to take in {events} messages")
-    wait_for(lambda: service.metric("rapport_unpublished_events") == 0, f"{name} to publish")
-    took, spent = time.perf_counter() - began, service.cpu() - cpu
-    counted = round(events - first)
-    return Drained(name, counted, took, spent / counted * 1e6, service.process.memory_info().rss >> 20)
+    with Watch({name: service.process, **stack.backends}) as watch:
+        began, first = time.perf_counter(), service.metric("rapport_messages_total")
+        wait_for(lambda: service.metric("rapport_messages_total") >= events, f"{name} to take in {events} messages")
+        wait_for(lambda: service.metric("rapport_unpublished_events") == 0, f"{name} to publish")
+        took, counted = time.perf_counter() - began, round(events - first)
+        if counted <= 0:
+            raise ValueError(f"{name} took in all {events} messages at once: measure with more of them")
+        return Work(name, counted, took, watch.spent(counted))

@@ -3,67 +3,47 @@
 import time
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
 from http.client import HTTPConnection
 from threading import Thread
 
+import psutil
 from clickhouse_driver import Client
 
+from bench.latencies import Latency, latency
+from bench.result import Work
 from bench.stack import Stack, wait_for
 from bench.traffic import touchpoints
+from bench.usage import Watch
 
 BATCH = 100
+REQUESTS_A_SECOND = 100
+"""Of the fixed rhythm; each holds as many touchpoints as make up the rate."""
 
 
-@dataclass(frozen=True)
-class Sustained:
-    """``per_second``: accepted, applied, and visible in ClickHouse, all processes at once."""
-
-    events: int
-    seconds: float
-    cpu_us: dict[str, float]
-    resident_mb: dict[str, int]
-
-    @property
-    def per_second(self) -> int:
-        return round(self.events / self.seconds)
-
-
-@dataclass(frozen=True)
-class Latency:
-    """Milliseconds from the moment an event was due to be sent until a query saw it."""
-
-    offered_per_second: int
-    events: int
-    p50: float
-    p90: float
-    p99: float
-    most: float
-
-
-def sustained(stack: Stack, customers: int, events: int, connections: int = 4) -> Sustained:
-    """Posts as fast as it is answered, and waits until every touchpoint is in ClickHouse."""
+def sustained(stack: Stack, customers: int, events: int, connections: int = 4) -> Work:
+    """Posts as fast as it is answered, and waits until every touchpoint is in ClickHouse: all processes at once."""
     bodies = list(_bodies(customers, events))
-    before, seen, cpu = time.perf_counter(), _visible(stack), stack.cpu()
-    threads = [Thread(target=_post, args=(stack, bodies[number::connections])) for number in range(connections)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    client = stack.client()
-    wait_for(lambda: _visible(stack, client) >= seen + events, "every touchpoint in ClickHouse")
-    took = time.perf_counter() - before
-    spent = {name: round((seconds - cpu[name]) / events * 1e6, 1) for name, seconds in stack.cpu().items()}
-    return Sustained(events, took, spent, stack.resident_mb())
+    client, seen = stack.client(), _visible(stack)
+    processes = {name: service.process for name, service in stack.services.items()}
+    with Watch({**processes, **stack.backends, "sender (the bench)": psutil.Process()}) as watch:
+        begun = time.perf_counter()
+        threads = [Thread(target=_post, args=(stack, bodies[number::connections])) for number in range(connections)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        wait_for(lambda: _visible(stack, client) >= seen + events, "every touchpoint in ClickHouse")
+        return Work("POST to row", events, time.perf_counter() - begun, watch.spent(events), f"batches of {BATCH}, {connections} senders")
 
 
-def latency(stack: Stack, per_second: int, seconds: int) -> Latency:
-    """Posts one event at a time in a fixed rhythm, whatever the answers, and asks ClickHouse all the time what it sees.
+def paced(stack: Stack, per_second: int, seconds: int) -> Latency:
+    """Posts in a fixed rhythm, whatever the answers, and asks ClickHouse all the time what it sees.
 
-    The n-th event seen is set against the moment the n-th was due, so that waiting anywhere counts (no coordinated omission).
+    The n-th event seen is set against the moment the n-th was due. The first tenth is left out: processes warm up.
     """
     events = per_second * seconds
-    bodies = list(_bodies(1_000, events, size=per_second // 100))
+    size = per_second // REQUESTS_A_SECOND
+    bodies = list(_bodies(1_000, events, size))
     client, seen, begun = stack.client(), _visible(stack), time.perf_counter() + 0.1
     threads = [Thread(target=_post_on_time, args=(stack, bodies, begun, number, 4)) for number in range(4)]
     for thread in threads:
@@ -71,13 +51,11 @@ def latency(stack: Stack, per_second: int, seconds: int) -> Latency:
     waits: list[float] = []
     while len(waits) < events:
         now_visible, now = _visible(stack, client) - seen, time.perf_counter()
-        waits += [now - begun - due / per_second for due in range(len(waits), now_visible)]
+        waits += [now - begun - number // size / REQUESTS_A_SECOND for number in range(len(waits), now_visible)]
         time.sleep(0.005)
     for thread in threads:
         thread.join()
-    waits = sorted(waits[events // 10 :])
-    p50, p90, p99 = (round(waits[int(len(waits) * share)] * 1000) for share in (0.5, 0.9, 0.99))
-    return Latency(per_second, len(waits), p50, p90, p99, round(waits[-1] * 1000))
+    return latency("POST to row in ClickHouse", per_second, waits[events // 10 :])
 
 
 def _bodies(customers: int, events: int, size: int = BATCH) -> Iterator[bytes]:
@@ -103,7 +81,7 @@ def _post(stack: Stack, bodies: list[bytes]) -> None:
 def _post_on_time(stack: Stack, bodies: list[bytes], begun: float, first: int, step: int) -> None:
     connection = HTTPConnection("127.0.0.1", stack.services["ingest"].port)
     for number in range(first, len(bodies), step):
-        time.sleep(max(0.0, begun + number / 100 - time.perf_counter()))
+        time.sleep(max(0.0, begun + number / REQUESTS_A_SECOND - time.perf_counter()))
         _send(connection, stack, bodies[number])
 
 

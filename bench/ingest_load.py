@@ -1,41 +1,50 @@
-"""How many touchpoints a second ingest takes, and what one costs it: batches and single requests over loopback.
+"""How many touchpoints ingest takes, what one costs it, and how long an answer takes: batches and single events over loopback.
 
-``python bench/ingest_load.py`` starts a Kafka and an ingest of its own, measures both ways for ``--seconds`` each, and prints
-one line a way. Every event has an id of its own and is answered only after Kafka acknowledged it (``acks=all``). The sender is
-kept cheap (raw sockets, prepared bodies), since it shares the machine's cores with what it measures.
+    python -m bench.ingest_load                     as fast as it answers, and in a fixed rhythm
+
+Every event has an id of its own and is answered only after Kafka acknowledged it (``acks=all``). The sender is kept cheap (raw
+sockets, prepared bodies), since it shares the machine's cores with what it measures.
 """
 
 import argparse
 import asyncio
-import contextlib
 import json
-import os
 import random
-import signal
-import subprocess
-import sys
-import tempfile
 import time
-import urllib.error
-import urllib.request
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import cast
 
 import psutil
 import uvloop
 
-from schemas.topics import QUARANTINE, TOUCHPOINTS
-from services.embedded.kafka import running_kafka
-from services.embedded.processes import free_port
-from services.ingest.write_keys import write_keys_of
-from services.runtime.kafka import KafkaConnection, TopicSpec, ensure_topics
+from bench.latencies import Latency, latency
+from bench.result import Work
+from bench.stack import Stack, running_stack
+from bench.usage import Watch
 
 ID_PLACE = b"@@@@@@@@@@@@"
 PREPARED = 40
 """Different bodies; each request gets ids of its own by one replacement in one of them."""
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way to send. ``size`` 0: one event as an object; else an array of so many. ``paced``: requests a second in the fixed rhythm."""
+
+    name: str
+    size: int
+    connections: int
+    paced: int
+
+    @property
+    def events(self) -> int:
+        return self.size or 1
+
+
+BATCHES = Way("ingest, batches of 100", size=100, connections=16, paced=100)
+SINGLE = Way("ingest, single events", size=0, connections=128, paced=2_000)
 
 
 def event(rng: random.Random, number: int) -> dict[str, object]:
@@ -61,146 +70,134 @@ def event(rng: random.Random, number: int) -> dict[str, object]:
     }
 
 
-def bodies(size: int) -> list[bytes]:
-    """``size`` 0: one event as an object; else an array of so many."""
+def bodies(way: Way) -> list[bytes]:
     rng = random.Random(7)
-    wanted = [[event(rng, number) for number in range(size or 1)] for _ in range(PREPARED)]
-    return [json.dumps(events if size else events[0], separators=(",", ":")).encode() for events in wanted]
+    wanted = [[event(rng, number) for number in range(way.events)] for _ in range(PREPARED)]
+    return [json.dumps(events if way.size else events[0], separators=(",", ":")).encode() for events in wanted]
+
+
+Due = Callable[[], float | None]
+"""When the next request is to leave (``perf_counter``); None: that was all. Asked by a connection that is free."""
+
+
+def without_pause(seconds: float) -> Due:
+    """Each connection sends as soon as it was answered."""
+    until = time.perf_counter() + seconds
+    return lambda: now if (now := time.perf_counter()) < until else None
+
+
+def in_rhythm(per_second: int, seconds: float) -> Due:
+    """Requests are due at fixed moments, whatever the answers; where no connection is free they leave late, which counts."""
+    begun, moments = time.perf_counter() + 0.1, iter(range(int(per_second * seconds)))
+    return lambda: None if (number := next(moments, None)) is None else begun + number / per_second
 
 
 @dataclass
 class Tally:
-    """What a run saw."""
+    """What a run saw. ``waits``: seconds from when a request was due to its answer, in order of the answers."""
 
     answered: int = 0
     failed: int = 0
-    latencies: list[float] = field(default_factory=list)
-
-    def percentile(self, share: float) -> float:
-        ordered = sorted(self.latencies)
-        return ordered[min(int(len(ordered) * share), len(ordered) - 1)] * 1000 if ordered else 0.0
+    waits: list[float] = field(default_factory=list)
 
 
 class Sender(asyncio.Protocol):
-    """One connection: a request, its answer, the next request."""
+    """One connection: a request when one is due, its answer, the next request."""
 
-    def __init__(self, head: bytes, prepared: list[bytes], tally: Tally, until: float, first: int) -> None:
-        self._head, self._bodies, self._tally, self._until = head, prepared, tally, until
-        self._next, self._buffer, self._sent_at = first, b"", 0.0
+    def __init__(self, head: bytes, prepared: list[bytes], tally: Tally, due: Due, first: int) -> None:
+        self._head, self._bodies, self._tally, self._due = head, prepared, tally, due
+        self._number, self._buffer, self._due_at = first, b"", 0.0
         self._run = uuid.uuid4().hex[:4].encode()
-        self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._loop = asyncio.get_running_loop()
+        self.closed: asyncio.Future[None] = self._loop.create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
-        self._send()
+        self._next()
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
         head, separator, body = self._buffer.partition(b"\r\n\r\n")
         if not separator or len(body) < int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0]):
             return
-        self._tally.latencies.append(time.perf_counter() - self._sent_at)
+        self._tally.waits.append(time.perf_counter() - self._due_at)
         if b" 200 " in head[:16] and b'"rejected":[]' in body:
             self._tally.answered += 1
         else:
             self._tally.failed += 1
         self._buffer = b""
-        if time.perf_counter() < self._until:
-            self._send()
-        else:
-            self._transport.close()
+        self._next()
 
     def connection_lost(self, error: Exception | None) -> None:
         if not self.closed.done():
             self.closed.set_result(None)
 
+    def _next(self) -> None:
+        due = self._due()
+        if due is None:
+            self._transport.close()
+            return
+        self._due_at, early = due, due - time.perf_counter()
+        if early > 0:
+            self._loop.call_later(early, self._send)
+        else:
+            self._send()
+
     def _send(self) -> None:
-        self._next += 1
-        identity = b"%b%08x" % (self._run, self._next)
-        body = self._bodies[self._next % PREPARED].replace(ID_PLACE, identity)
-        self._sent_at = time.perf_counter()
+        self._number += 1
+        identity = b"%b%08x" % (self._run, self._number)
+        body = self._bodies[self._number % PREPARED].replace(ID_PLACE, identity)
         self._transport.write(self._head % len(body) + body)
 
 
-async def load(port: int, key: str, size: int, connections: int, seconds: float) -> Tally:
-    """Sends for so long on so many connections."""
-    tally, prepared = Tally(), bodies(size)
-    head = b"POST /v1/touchpoints HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %b\r\nContent-Type: application/json\r\n" % key.encode()
+def load(stack: Stack, way: Way, due: Due) -> Tally:
+    """Sends all that becomes due, and returns when it is answered."""
+    tally, prepared = Tally(), bodies(way)
+    head = f"POST /v1/touchpoints HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {stack.key}\r\nContent-Type: application/json\r\n".encode()
     head = head.replace(b"%", b"%%") + b"Content-Length: %d\r\n\r\n"
-    until = time.perf_counter() + seconds
-    loop = asyncio.get_running_loop()
-    senders = [Sender(head, prepared, tally, until, number * 1_000_000) for number in range(connections)]
-    for sender in senders:
-        await loop.create_connection(lambda sender=sender: sender, "127.0.0.1", port)  # type: ignore[misc]
-    await asyncio.gather(*(sender.closed for sender in senders))
+
+    async def send() -> None:
+        loop = asyncio.get_running_loop()
+        senders = [Sender(head, prepared, tally, due, number * 1_000_000) for number in range(way.connections)]
+        for sender in senders:
+            await loop.create_connection(lambda sender=sender: sender, "127.0.0.1", stack.services["ingest"].port)  # type: ignore[misc]
+        await asyncio.gather(*(sender.closed for sender in senders))
+
+    uvloop.run(send())
     return tally
 
 
-def measure(name: str, port: int, key: str, process: psutil.Process, size: int, connections: int, seconds: float) -> None:
-    """Warms up, measures, prints."""
-    uvloop.run(load(port, key, size, connections, min(seconds, 2.0)))
-    before, own_before, began = process.cpu_times(), psutil.Process().cpu_times(), time.perf_counter()
-    tally = uvloop.run(load(port, key, size, connections, seconds))
-    took = time.perf_counter() - began
-    after, own_after = process.cpu_times(), psutil.Process().cpu_times()
-    events = tally.answered * (size or 1)
-    cpu = after.user + after.system - before.user - before.system
-    own = own_after.user + own_after.system - own_before.user - own_before.system
-    print(
-        f"{name}: {events / took:,.0f} events/s, {tally.answered / took:,.0f} requests/s, {cpu / max(events, 1) * 1e6:.1f} CPU us/event "
-        f"({events / max(cpu, 1e-9):,.0f} events/s a core), p50 {tally.percentile(0.5):.1f} ms, p99 {tally.percentile(0.99):.1f} ms, "
-        f"{tally.failed} failed, {connections} connections, RSS {process.memory_info().rss / 1e6:.0f} MB, sender {own / took:.2f} cores",
-        flush=True,
-    )
+def fastest(stack: Stack, way: Way, seconds: float) -> Work:
+    """As many as ingest answers, after a warm-up. ValueError where it did not take all of them."""
+    load(stack, way, without_pause(min(seconds, 2.0)))
+    processes = {"ingest": stack.services["ingest"].process, "kafka": stack.backends["kafka"], "sender (the bench)": psutil.Process()}
+    with Watch(processes) as watch:
+        begun = time.perf_counter()
+        tally = load(stack, way, without_pause(seconds))
+        took = time.perf_counter() - begun
+        if tally.failed or not tally.answered:
+            raise ValueError(f"{way.name}: {tally.failed} requests were not taken, {tally.answered} were")
+        events = tally.answered * way.events
+        note = f"{tally.answered / took:,.0f} requests/s on {way.connections} connections"
+        return Work(way.name, events, took, watch.spent(events), note)
 
 
-@contextlib.contextmanager
-def running_ingest(directory: Path, bootstrap: str) -> Iterator[tuple[int, str, psutil.Process]]:
-    """The real service in a process of its own: port, write key, process."""
-    specs = [TopicSpec(topic.name, topic.partitions, 1, topic.config()) for topic in (TOUCHPOINTS, QUARANTINE)]
-    asyncio.run(ensure_topics(KafkaConnection(bootstrap), specs))
-    key, port = write_keys_of(directory).create("bench"), free_port()
-    environment = os.environ | {
-        "RAPPORT_DATA_DIR": str(directory),
-        "RAPPORT_KAFKA_BOOTSTRAP": bootstrap,
-        "RAPPORT_INGEST_PORT": str(port),
-        "RAPPORT_LOG_LEVEL": "warning",
-    }
-    process = subprocess.Popen([sys.executable, "-m", "services.ingest.app"], env=environment)
-    try:
-        wait_until_ready(port)
-        yield port, key, psutil.Process(process.pid)
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(15)
-
-
-def wait_until_ready(port: int, within: float = 30.0) -> None:
-    deadline = time.monotonic() + within
-    while time.monotonic() < deadline:
-        with (
-            contextlib.suppress(urllib.error.URLError, ConnectionError),
-            urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=3),
-        ):
-            return
-        time.sleep(0.05)
-    raise TimeoutError(f"ingest was not ready after {within:g} s")
+def paced(stack: Stack, way: Way, seconds: float) -> Latency:
+    """How long answers take in a fixed rhythm, from the moment each request was due."""
+    tally = load(stack, way, in_rhythm(way.paced, seconds))
+    return latency(f"{way.name}: POST to answer", way.paced * way.events, tally.waits)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=10.0)
-    parser.add_argument("--batch", type=int, default=100, help="touchpoints in one request of the first way")
-    parser.add_argument("--batch-connections", type=int, default=16)
-    parser.add_argument("--single-connections", type=int, default=128)
     chosen = parser.parse_args()
-    with (
-        tempfile.TemporaryDirectory(prefix="rapport-bench-") as folder,
-        running_kafka(Path(folder) / "kafka") as bootstrap,
-        running_ingest(Path(folder), bootstrap) as (port, key, process),
-    ):
-        measure(f"batches of {chosen.batch}", port, key, process, chosen.batch, chosen.batch_connections, chosen.seconds)
-        measure("single events", port, key, process, 0, chosen.single_connections, chosen.seconds)
+    with running_stack() as stack:
+        stack.start("ingest")
+        for way in (BATCHES, SINGLE):
+            work, waits = fastest(stack, way, chosen.seconds), paced(stack, way, chosen.seconds)
+            own = work.spent[0]
+            print(f"{way.name}: {work.per_second:,} events/s, {work.note}, {own.cpu_us} CPU us/event, {own.peak_mb} MB, ms {waits.ms}")
 
 
 if __name__ == "__main__":

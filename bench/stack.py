@@ -33,11 +33,6 @@ class Service:
     process: psutil.Popen
     port: int
 
-    def cpu(self) -> float:
-        """Seconds of processor time since it started."""
-        spent = self.process.cpu_times()
-        return float(spent.user + spent.system)
-
     def metric(self, name: str, **labels: str) -> float:
         """The sum of all samples of that name with these labels; 0 while it cannot be read."""
         try:
@@ -64,8 +59,8 @@ class Stack:
         """A ClickHouse connection of the caller's own."""
         return Client("127.0.0.1", port=self.clickhouse_port)
 
-    def start(self, name: str) -> Service:
-        """Starts a service and waits until it answers."""
+    def start(self, name: str, **settings: str) -> Service:
+        """Starts a service, with these environment variables besides, and waits until it answers."""
         port = free_port()
         environment = os.environ | {
             "RAPPORT_DATA_DIR": str(self.folder),
@@ -74,6 +69,7 @@ class Stack:
             "RAPPORT_LOG_LEVEL": "warning",
             "RAPPORT_LOYALTY_PORT": "0",
             ("RAPPORT_INGEST_PORT" if name == "ingest" else "RAPPORT_STAGE_METRICS_PORT"): str(port),
+            **settings,
         }
         log = (self.folder / f"{name}.log").open("ab")
         process = psutil.Popen([sys.executable, "-m", f"services.{name}.app"], env=environment, stdout=log, stderr=log)
@@ -87,19 +83,6 @@ class Stack:
             service = self.services.pop(name)
             service.process.send_signal(signal.SIGTERM)
             service.process.wait(20)
-
-    def cpu(self) -> dict[str, float]:
-        """Seconds of processor time of every process so far."""
-        spent = {name: service.cpu() for name, service in self.services.items()}
-        for name, process in self.backends.items():
-            times = process.cpu_times()
-            spent[name] = times.user + times.system
-        return spent
-
-    def resident_mb(self) -> dict[str, int]:
-        """Resident memory of every process now."""
-        found = {name: service.process.memory_info().rss >> 20 for name, service in self.services.items()}
-        return found | {name: process.memory_info().rss >> 20 for name, process in self.backends.items()}
 
 
 @contextlib.contextmanager

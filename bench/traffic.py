@@ -5,16 +5,26 @@ Of each hundred, one is a repeat, one is late by days, one comes from a new visi
 
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import accumulate
 from uuid import UUID
 
 START = datetime(2026, 10, 1, tzinfo=UTC)
+Known = list[tuple[str, str]]
+Identify = Callable[[random.Random, int, list[int], list[float], list[str]], Known]
 
 
-def touchpoints(customers: int, events: int, seed: int = 7, start: datetime = START) -> Iterator[tuple[bytes, bytes]]:
+def simple_touchpoints(customers: int, events: int) -> Iterator[tuple[bytes, bytes]]:
+    """Each customer is known by its ``customer_id`` alone, the Kafka key: nobody new, nobody to link."""
+    return touchpoints(customers, events, identify=_by_customer_id)
+
+
+def touchpoints(
+    customers: int, events: int, seed: int = 7, start: datetime = START, identify: Identify | None = None
+) -> Iterator[tuple[bytes, bytes]]:
     """(Kafka key, JSON) of each; the same for the same arguments."""
+    identify = identify or _identifiers
     rnd = random.Random(seed)
     order = rnd.sample(range(customers), customers)
     weights = list(accumulate((rank + 1) ** -0.8 for rank in range(customers)))
@@ -26,7 +36,7 @@ def touchpoints(customers: int, events: int, seed: int = 7, start: datetime = ST
             continue
         late = rnd.uniform(1, 12) if rnd.random() < 0.01 else 0.0
         at = start + timedelta(days=20 * number / events - late)
-        identifiers = _identifiers(rnd, number, order, weights, visitors)
+        identifiers = identify(rnd, number, order, weights, visitors)
         record = identifiers[0][1].encode(), _touchpoint(rnd, number, at, identifiers)
         if len(recent) < 20_000:
             recent.append(record)
@@ -35,18 +45,25 @@ def touchpoints(customers: int, events: int, seed: int = 7, start: datetime = ST
         yield record
 
 
-def _identifiers(rnd: random.Random, number: int, order: list[int], weights: list[float], visitors: list[str]) -> list[tuple[str, str]]:
+def _by_customer_id(rnd: random.Random, number: int, order: list[int], weights: list[float], _: list[str]) -> Known:
+    return [("customer_id", f"C{_whose(rnd, number, order, weights):08d}")]
+
+
+def _identifiers(rnd: random.Random, number: int, order: list[int], weights: list[float], visitors: list[str]) -> Known:
     chance = rnd.random()
     if chance < 0.01:
         visitors.append(f"v{number:08x}-{rnd.getrandbits(32):08x}")
         return [("anonymous_id", visitors[-1])]
     if chance < 0.02 and len(visitors) > 50:
         return [*_known_as(rnd, rnd.choice(order), 1), ("anonymous_id", visitors.pop(rnd.randrange(40)))]
-    customer = order[number] if number < len(order) else rnd.choices(order, cum_weights=weights)[0]
-    return _known_as(rnd, customer, rnd.choice((1, 1, 2, 2, 3)))
+    return _known_as(rnd, _whose(rnd, number, order, weights), rnd.choice((1, 1, 2, 2, 3)))
 
 
-def _known_as(rnd: random.Random, customer: int, count: int) -> list[tuple[str, str]]:
+def _whose(rnd: random.Random, number: int, order: list[int], weights: list[float]) -> int:
+    return order[number] if number < len(order) else rnd.choices(order, cum_weights=weights)[0]
+
+
+def _known_as(rnd: random.Random, customer: int, count: int) -> Known:
     every = (
         ("customer_id", f"C{customer:08d}"),
         ("email", f"User.{customer:07d}@Example.COM"),
@@ -57,7 +74,7 @@ def _known_as(rnd: random.Random, customer: int, count: int) -> list[tuple[str, 
     return [every[(customer + place) % 5] for place in (0, *rnd.sample(range(1, 5), count - 1))]
 
 
-def _touchpoint(rnd: random.Random, number: int, at: datetime, identifiers: list[tuple[str, str]]) -> bytes:
+def _touchpoint(rnd: random.Random, number: int, at: datetime, identifiers: Known) -> bytes:
     kind = rnd.choice(("purchase", "email", "call", "chat", "social"))
     return json.dumps(
         {

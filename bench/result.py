@@ -1,0 +1,84 @@
+"""All that one run of the bench measured, and under what circumstances. It is stored as JSON; the report is made of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from bench.latencies import Latency
+from bench.machine import About
+from bench.usage import Spent
+
+
+@dataclass(frozen=True)
+class Work:
+    """``events`` in ``seconds``. ``spent``: the process that did it first, then those it used."""
+
+    what: str
+    events: int
+    seconds: float
+    spent: list[Spent]
+    note: str = ""
+
+    @property
+    def per_second(self) -> int:
+        return round(self.events / self.seconds)
+
+    @property
+    def per_core(self) -> int:
+        """Events for a second of the first process's own processor time."""
+        return round(1e6 / self.spent[0].cpu_us)
+
+
+@dataclass(frozen=True)
+class PeerWork:
+    """One peer (or Rapport) on the simple job, once. ``visible_every_ms``: how far apart its output became visible to readers of
+    committed records. Its work counts only where ``wrong``, what its output is found to differ in, is empty."""
+
+    peer: str
+    events: int
+    seconds: float
+    spent: list[Spent]
+    visible_every_ms: int
+    wrong: str = ""
+
+
+@dataclass(frozen=True)
+class AboutPeer:
+    """What a peer promises, in its own words. ``exactly_once``: also in what it publishes; ``missing``: why it could not run."""
+
+    name: str
+    title: str
+    version: str
+    guarantee: str
+    state: str
+    missing: str = ""
+
+
+@dataclass
+class Result:
+    """Empty where a part was not asked for."""
+
+    about: About
+    traffic: str = ""
+    stages: list[Work] = field(default_factory=list)
+    ingest: list[Work] = field(default_factory=list)
+    end_to_end: list[Work] = field(default_factory=list)
+    latencies: list[Latency] = field(default_factory=list)
+    simple_job: str = ""
+    peers: list[AboutPeer] = field(default_factory=list)
+    peer_work: list[PeerWork] = field(default_factory=list)
+
+
+def stored(result: Result) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(result), indent=1) + b"\n"
+
+
+def read(file: Path) -> Result:
+    return msgspec.json.decode(file.read_bytes(), type=Result)
+
+
+def work_of(runs: Sequence[PeerWork], peer: str) -> list[PeerWork]:
+    """A peer's runs that count, the slowest first."""
+    return sorted((run for run in runs if run.peer == peer and not run.wrong), key=lambda run: run.events / run.seconds)
