@@ -38,13 +38,14 @@ class Bar:
 
 def bars(title: str, legend: Sequence[str], rows: Sequence[Bar]) -> str:
     """Lying bars, their parts one after the other, all from one zero. One that is far longer than the others is cut off, and says so."""
-    height = TOP + ROW * len(rows) + 14
+    top = TOP if legend else TOP - 22
+    height = top + ROW * len(rows) + 14
     ends = [max(sum(bar.parts), bar.span[1] if bar.span else 0.0) for bar in rows]
     most = min(max(ends), FAR * median(ends)) or 1.0
     scale = (WIDTH - LABELS - RIGHT) / most
     drawn = [_legend(legend)]
     for number, bar in enumerate(rows):
-        y, x = TOP + ROW * number, float(LABELS)
+        y, x = top + ROW * number, float(LABELS)
         strong = " strong" if bar.strong else ""
         drawn.append(f'<text class="end{strong}" x="{LABELS - 8}" y="{y + 12}">{escape(bar.label)}</text>')
         for colour, part in zip(COLOURS, bar.parts, strict=False):
@@ -61,7 +62,7 @@ def bars(title: str, legend: Sequence[str], rows: Sequence[Bar]) -> str:
     return _picture(title, height, drawn)
 
 
-def curves(title: str, unit: str, percentiles: Sequence[float], lines: Sequence[tuple[str, Sequence[float]]]) -> str:
+def curves(title: str, percentiles: Sequence[float], lines: Sequence[tuple[str, Sequence[float]]]) -> str:
     """Values by percentile: across, each step is a tenth of the share above it; up, each step is ten times as much."""
     height, left, right, top, bottom = 320, 60, WIDTH - 20, TOP + 16 * len(lines) - 16, 290
     low = floor(log10(min(min(values) for _, values in lines) or 0.1))
@@ -76,9 +77,8 @@ def curves(title: str, unit: str, percentiles: Sequence[float], lines: Sequence[
     for power in range(low, high + 1):
         _, y = place(0, 10**power)
         drawn.append(
-            f'<path class="line" d="M{left} {y:.1f}H{right}"/><text class="end soft" x="{left - 6}" y="{y + 4:.1f}">{10**power:g}</text>'
+            f'<path class="line" d="M{left} {y:.1f}H{right}"/><text class="end soft" x="{left - 6}" y="{y + 4:.1f}">{10**power:,g}</text>'
         )
-    drawn.append(f'<text class="soft" x="{left - 44}" y="{top - 10}">{escape(unit)}</text>')
     for share, position in zip(percentiles, across, strict=True):
         if f"{share:g}" in ("50", "90", "99", "99.9", "99.99"):
             x, _ = place(position, 1)

@@ -14,6 +14,9 @@ from bench.peers.catalogue import named
 from bench.result import AboutPeer, Result, Work, stored
 from bench.run import FULL, PARTS, QUICK, Listener, Told, run
 
+WIDE = 160
+"""Columns of a table where nobody's terminal says how many there are."""
+
 
 def measured(only: str | None, peers: bool, chosen: list[str], quick: bool, sizes: dict[str, int]) -> Result:
     """KeyError names a part or a peer that there is not."""
@@ -21,7 +24,8 @@ def measured(only: str | None, peers: bool, chosen: list[str], quick: bool, size
     parts = parts_of(only, peers or bool(chosen))
     command = " ".join(["rapport", *sys.argv[1:]])
     with console.status("starting Kafka and ClickHouse") as status:
-        listener = Listener(lambda doing: status.update(doing), lambda found: console.print(said(found)))
+        doing = status.update if console.is_terminal else console.print
+        listener = Listener(lambda what: doing(what), lambda found: console.print(said(found)))
         return run(parts, named(chosen), replace(QUICK if quick else FULL, **sizes), command, listener)
 
 
@@ -53,6 +57,8 @@ def said(found: Told) -> str:
 def shown(result: Result, json: Path | None, out: Path | None) -> None:
     """Tables for people; files where they are asked for."""
     console = Console()
+    if not console.is_terminal:
+        console.width = WIDE
     for title, table in _tables(result):
         console.print(_grid(title, table))
     if json:

@@ -15,6 +15,7 @@ from bench.stack import Stack, wait_for
 from bench.traffic import touchpoints
 from bench.usage import Watch
 
+SERVICES = ("ingest", "profile", "loyalty", "projections")
 BATCH = 100
 REQUESTS_A_SECOND = 100
 """Of the fixed rhythm; each holds as many touchpoints as make up the rate."""
@@ -24,7 +25,7 @@ def sustained(stack: Stack, customers: int, events: int, connections: int = 4) -
     """Posts as fast as it is answered, and waits until every touchpoint is in ClickHouse: all processes at once."""
     bodies = list(_bodies(customers, events))
     client, seen = stack.client(), _visible(stack)
-    processes = {name: service.process for name, service in stack.services.items()}
+    processes = {name: stack.services[name].process for name in SERVICES}
     with Watch({**processes, **stack.backends, "sender (the bench)": psutil.Process()}) as watch:
         begun = time.perf_counter()
         threads = [Thread(target=_post, args=(stack, bodies[number::connections])) for number in range(connections)]

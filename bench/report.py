@@ -55,7 +55,7 @@ def pictures(result: Result) -> Mapping[str, str]:
         made[f"{NAME}-path.svg"] = _path_picture(result.end_to_end[0])
     if result.latencies:
         lines = [(f"{one.what}, {one.offered_per_second:,} events/s", list(one.ms.values())) for one in result.latencies]
-        made[f"{NAME}-latency.svg"] = curves("Latency by percentile, from when a request was due", "ms", PERCENTILES, lines)
+        made[f"{NAME}-latency.svg"] = curves("Latency by percentile, in ms from when a request was due", PERCENTILES, lines)
     if result.peer_work:
         made[f"{NAME}-peers.svg"] = _peer_picture(result)
         made[f"{NAME}-peers-cpu.svg"] = _peer_cost_picture(result)

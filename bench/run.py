@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from bench import ingest_load
 from bench.drain import drain, fill, messages_in
-from bench.end_to_end import paced, sustained
+from bench.end_to_end import SERVICES, paced, sustained
 from bench.latencies import Latency
 from bench.machine import begun
 from bench.peers.catalogue import Peer
@@ -122,7 +122,7 @@ def _ingest(sizes: Sizes, result: Result, listener: Listener) -> None:
 
 def _end_to_end(sizes: Sizes, result: Result, listener: Listener) -> None:
     with running_stack() as stack:
-        for name in ("projections", "loyalty", "profile", "ingest"):
+        for name in SERVICES:
             stack.start(name)
         listener.doing("POST to row: as fast as it is taken")
         result.end_to_end.append(sustained(stack, sizes.customers, sizes.sustained))

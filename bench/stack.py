@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import os
-import signal
 import sys
 import tempfile
 import time
@@ -23,6 +22,7 @@ from services.runtime import http_requests
 from services.runtime.kafka import KafkaConnection, TopicSpec, ensure_topics
 
 WITHIN = 600.0
+ENDS_WITHIN = 30.0
 
 
 @dataclass
@@ -78,11 +78,9 @@ class Stack:
         return service
 
     def stop(self, *names: str) -> None:
-        """Stops these services, or all."""
+        """Stops these services, or all; one that does not end by itself in time is ended."""
         for name in names or tuple(self.services):
-            service = self.services.pop(name)
-            service.process.send_signal(signal.SIGTERM)
-            service.process.wait(20)
+            end(self.services.pop(name).process)
 
 
 @contextlib.contextmanager
@@ -102,6 +100,18 @@ def running_stack() -> Iterator[Stack]:
                     yield stack
                 finally:
                     stack.stop()
+
+
+def end(process: psutil.Popen) -> None:
+    """Asks the process to end, and ends it after a while. Returns when it is gone."""
+    if process.poll() is not None:
+        return
+    process.terminate()
+    try:
+        process.wait(ENDS_WITHIN)
+    except psutil.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def wait_for(condition: Callable[[], bool], what: str, within: float = WITHIN) -> None:

@@ -17,7 +17,7 @@ from bench.peers.expected import Expected, difference
 from bench.peers.simple_job import Profile
 from bench.peers.visible import Seen, Stalled, follow, read_all
 from bench.result import PeerWork
-from bench.stack import Service, Stack, wait_for
+from bench.stack import Service, Stack, end, wait_for
 from bench.usage import Spent, Watch
 from schemas import topics
 from services.runtime.kafka import KafkaConnection, TopicSpec, ensure_topics
@@ -59,7 +59,7 @@ def run_peer(peer: Peer, command: Sequence[str], stack: Stack, job: Job) -> Peer
     except Stalled as stalled:
         return PeerWork(peer.name, 0, 0.0, [], 0, f"{stalled}. Its log ends: {_tail(log)}")
     finally:
-        _stop(process)
+        end(process)
     wrong = check_peer(stack, peer.name, job.wanted)
     return PeerWork(peer.name, job.wanted.taken_in, seen.at - begun, spent, seen.every_ms, wrong)
 
@@ -169,17 +169,6 @@ def _wait_until_begun(process: psutil.Popen, log: Path) -> None:
         if time.monotonic() > deadline:
             raise Stalled(f"it did not begin within {STALLED_S:g} s")
         time.sleep(0.005)
-
-
-def _stop(process: psutil.Popen) -> None:
-    if process.poll() is not None:
-        return
-    process.terminate()
-    try:
-        process.wait(20)
-    except psutil.TimeoutExpired:
-        process.kill()
-        process.wait()
 
 
 def _tail(log: Path) -> str:

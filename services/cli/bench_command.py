@@ -55,15 +55,17 @@ def bench(
     changes = {"customers": customers, "events": events, "paced": paced, "seconds": seconds, "rounds": rounds}
     try:
         result = read(stored) if stored else measured(only, peers, peer or [], quick, {name: n for name, n in changes.items() if n})
-    except (KeyError, FileNotFoundError) as unknown:
-        raise CommandFailed(f"there is no {unknown.args[-1]}", "rapport bench --help names parts and peers") from unknown
+    except FileNotFoundError as missing:
+        raise CommandFailed(f"there is no {missing.filename}", "rapport bench --json FILE stores a run; see --help") from missing
+    except KeyError as unknown:
+        raise CommandFailed(f"there is no {unknown.args[0]}", "rapport bench --help names parts and peers") from unknown
     shown(result, json, out)
 
 
 def _incomplete(missing: ModuleNotFoundError) -> Exception:
     from services.cli.errors import CommandFailed
 
-    if missing.name == "bench":
+    if (missing.name or "").partition(".")[0] == "bench":
         return CommandFailed("the bench is part of the source tree, not of the package", "run it as ./rapport bench in a checkout")
     return CommandFailed(
         f"the bench needs the package {missing.name}, which comes with the dev extra",
