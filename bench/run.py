@@ -33,7 +33,7 @@ OURS = (
         "Rapport, profile stage",
         version(),
         "exactly once in its state; a crash may repeat messages under the id they had",
-        "SQLite, one transaction with its positions",
+        "SQLite flushed to disk (`synchronous=FULL`), one transaction with its positions",
     ),
     AboutPeer(
         RAPPORT_WITH_LOYALTY,

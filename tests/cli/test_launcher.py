@@ -75,6 +75,12 @@ def test_the_tests_need_more_packages_which_serve_the_program_too(checkout: Path
     assert "requirements-dev.txt" in pips[0]
 
 
+def test_the_bench_sets_up_what_it_needs_besides(checkout: Path) -> None:
+    assert launch(checkout, "bench", "--quick").stdout == "ran -m services.cli bench --quick\n"
+    (installed,) = [call for call in calls(checkout) if call.startswith("pip")]
+    assert "requirements-dev.txt" in installed
+
+
 def test_an_installation_that_failed_is_said_and_tried_again(checkout: Path) -> None:
     failed = launch(checkout, "status", PIP_EXIT="1")
     assert failed.returncode == 1
