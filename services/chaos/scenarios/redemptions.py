@@ -44,12 +44,11 @@ def _spend(it: Play, account: str, balance: int) -> None:
     it.must(not twice, f"{account}: a repeat was answered otherwise: {twice[:1]}")
     it.quiet()
     client = client_of(it.stack)
-    ((shown, redeemed),) = client.execute(
-        "SELECT balance, redeemed FROM rapport.loyalty_accounts WHERE account_id = %(id)s", {"id": account}
-    )
-    it.must((shown, redeemed) == (left, balance - left), f"{account}: {left} points should be left, {shown} are shown")
-    rows = client.execute("SELECT redemption_id, points FROM rapport.redemptions WHERE account_id = %(id)s", {"id": account})
-    it.must(set(rows) == {(spend.id, spend.points) for spend in accepted}, f"{account}: other redemptions are shown than were accepted")
+    ((shown,),) = client.execute("SELECT balance FROM rapport.loyalty_accounts WHERE account_id = %(id)s", {"id": account})
+    it.must(shown == left, f"{account}: {left} points should be left, {shown} are shown")
+    query = "SELECT redemption_id, toString(asked_id), points FROM rapport.redemptions WHERE redemption_id IN %(ids)s"
+    rows = client.execute(query, {"ids": [spend.id for spend in spends]})
+    it.must({Spend(*row) for row in rows} == accepted, f"{account}: other redemptions are shown than were accepted")
     it.notes[f"redemptions of {account[:8]}"] = f"{len(accepted)} of {TOGETHER} accepted, {left} of {balance} points left"
 
 
