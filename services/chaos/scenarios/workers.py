@@ -74,11 +74,10 @@ def merge_race(it: Play) -> None:
 
 
 def _rich(it: Play) -> list[tuple[str, int]]:
-    """Accounts that this scenario's traffic has earned points for, and how many."""
-    query = (
-        "SELECT toString(account_id), available FROM rapport.loyalty_accounts WHERE available > 1 ORDER BY as_of DESC, account_id LIMIT 500"
-    )
-    return list(client_of(it.stack).execute(query))
+    """Accounts that have changed last among those with points, and how many these can spend."""
+    query = "SELECT toString(account_id), available FROM rapport.loyalty_accounts WHERE available > 1"
+    limit = "ORDER BY as_of DESC, account_id LIMIT %(most)s"
+    return list(client_of(it.stack).execute(f"{query} {limit}", {"most": it.times(100, 500)}))
 
 
 def _spend(it: Play, rich: list[tuple[str, int]]) -> None:
