@@ -173,3 +173,24 @@ def test_rows_come_only_after_the_whole_message_was_understood() -> None:
 
     with pytest.raises(Exception, match="Expected `int`"):
         rows_of(broken.topic, 0, broken.headers, broken.value)
+
+
+def shown(examples: Path, table: str, type: str, **payload: Any) -> dict[str, Any]:
+    """The one row of that table for a touchpoint that says no more than it must."""
+    path = examples / f"touchpoint.{type}.v1.json"
+    message = applied(examples, path)
+    event = json.loads(message.value or b"")
+    event["touchpoint"]["payload"] = payload
+    found = rows(Said(message.topic, b"k", json.dumps(event).encode(), message.headers)).rows
+    [(columns, [row])] = [(one.columns, of) for one, of in found.items() if one.name == table]
+    return dict(zip(columns, row, strict=True))
+
+
+def test_what_a_channel_left_out_is_empty_and_never_made_up(examples: Path) -> None:
+    order = {"order_id": "o1", "total_minor": 5, "currency": "EUR", "lines": [{"sku": "a"}]}
+    purchase = shown(examples, "purchases", "purchase", **order)
+    assert (purchase["order_id"], purchase["total_minor"], purchase["store"], purchase["payment"]) == ("o1", 5, "", "")
+    line = shown(examples, "purchase_lines", "purchase", **order)
+    assert (line["sku"], line["name"], line["category"], line["quantity"]) == ("a", "", "", 1)
+    survey = shown(examples, "surveys", "survey", kind="csat", scale=5)
+    assert (survey["score"], survey["comment"], survey["about_type"], survey["about_id"]) == (None, "", "", "")
