@@ -1,12 +1,16 @@
 """The programs of a stack under these settings: the embedded engines that no address replaces, preparations, and the four services."""
 
+import os
 import sys
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 from services.cli.programs import Health, Program
-from services.embedded.errors import PortTaken
+from services.embedded.directory_lock import hold
+from services.embedded.errors import DirectoryInUse, PortTaken
 from services.embedded.processes import LOOPBACK, free_port, require_free_port
 from services.embedded.progress import OnProgress
 from services.embedded.stack import Component, EmbeddedStack
@@ -42,9 +46,30 @@ def require_free_ports(settings: Settings) -> None:
         require_free_port(settings.clickhouse.http_port, "--clickhouse-http-port", "ClickHouse (HTTP)")
 
 
-def programs(settings: Settings, arguments: Mapping[str, Any]) -> list[Program]:
-    """All of them, in the order in which they are shown."""
-    return [*_engines(settings), *_preparations(settings, arguments), *_services(settings, arguments)]
+@contextmanager
+def metrics_ports(lock_file: Path | None = None) -> Iterator[dict[str, int]]:
+    """Stage → port. Of stacks that run side by side one has the stages' own ports, however close they start; the others any free ones."""
+    lock_file = lock_file or Path(tempfile.gettempdir()) / f"rapport-{os.getuid()}-metrics-ports.lock"
+    with ExitStack() as held:
+        try:
+            held.enter_context(hold(lock_file, "the metrics' ports"))
+        except DirectoryInUse:
+            yield {name: free_port() for name in METRICS_PORTS}
+        else:
+            yield {name: _own_or_free(name) for name in METRICS_PORTS}
+
+
+def _own_or_free(name: str) -> int:
+    try:
+        require_free_port(METRICS_PORTS[name], "RAPPORT_STAGE_METRICS_PORT", name)
+    except PortTaken:
+        return free_port()
+    return METRICS_PORTS[name]
+
+
+def programs(settings: Settings, arguments: Mapping[str, Any], metrics: Mapping[str, int]) -> list[Program]:
+    """All of them, in the order in which they are shown. ``metrics``: the stages' ports for it."""
+    return [*_engines(settings), *_preparations(settings, arguments), *_services(settings, arguments, metrics)]
 
 
 def _engines(settings: Settings) -> list[Program]:
@@ -90,7 +115,7 @@ def _preparations(settings: Settings, arguments: Mapping[str, Any]) -> list[Prog
     return [preparation("topics", "kafka"), preparation("tables", "clickhouse")]
 
 
-def _services(settings: Settings, arguments: Mapping[str, Any]) -> list[Program]:
+def _services(settings: Settings, arguments: Mapping[str, Any], metrics: Mapping[str, int]) -> list[Program]:
     logs = settings.data_dir / "logs"
     door = f"http://{settings.ingest.host}:{settings.ingest.port}"
     environment = environment_with(arguments)
@@ -106,12 +131,11 @@ def _services(settings: Settings, arguments: Mapping[str, Any]) -> list[Program]
     )
     needs = {"profile": ("topics",), "loyalty": ("topics",), "projections": ("topics", "tables")}
     doors = {"loyalty": f" http://{settings.loyalty.host}:{settings.loyalty.port}"} if settings.loyalty.port else {}
-    return [ingest, *(_stage(name, needs[name], logs, environment, doors.get(name, "")) for name in METRICS_PORTS)]
+    return [ingest, *(_stage(name, port, needs[name], logs, environment, doors.get(name, "")) for name, port in metrics.items())]
 
 
-def _stage(name: str, needs: tuple[str, ...], logs: Path, environment: Mapping[str, str], door: str) -> Program:
-    """``door``: where it also listens."""
-    port = _metrics_port(name)
+def _stage(name: str, port: int, needs: tuple[str, ...], logs: Path, environment: Mapping[str, str], door: str) -> Program:
+    """``port``: of its metrics. ``door``: where it also listens."""
     address = f"http://{LOOPBACK}:{port}"
     return Program(
         name,
@@ -123,15 +147,6 @@ def _stage(name: str, needs: tuple[str, ...], logs: Path, environment: Mapping[s
         stop_turn=SERVICES_STOP,
         environment={**environment, "RAPPORT_STAGE_METRICS_PORT": str(port)},
     )
-
-
-def _metrics_port(name: str) -> int:
-    """The stage's own port, or a free one where another stack has it."""
-    try:
-        require_free_port(METRICS_PORTS[name], "RAPPORT_STAGE_METRICS_PORT", name)
-    except PortTaken:
-        return free_port()
-    return METRICS_PORTS[name]
 
 
 def _rapport(*command: str) -> list[str]:

@@ -10,7 +10,7 @@ from services.cli import board as boards
 from services.cli.board import Board
 from services.cli.errors import CommandFailed
 from services.cli.processes_of_ours import created_at, end
-from services.cli.stack_programs import ports_in_use, prepare_engines, programs, require_free_ports
+from services.cli.stack_programs import metrics_ports, ports_in_use, prepare_engines, programs, require_free_ports
 from services.cli.supervisor import Supervisor
 from services.embedded.errors import DirectoryInUse
 from services.embedded.stack import lock
@@ -54,7 +54,12 @@ class Run:
 
     def _supervise(self) -> None:
         self.board.phase, self.board.note, self.board.total = "starting", "", 0
-        supervisor = Supervisor(programs(self._settings, self._arguments), self.board)
+        with metrics_ports() as metrics:
+            self._watch(Supervisor(programs(self._settings, self._arguments, metrics), self.board))
+        if self.board.has_failed:
+            raise CommandFailed(self.board.note, "its log and `rapport doctor` say more")
+
+    def _watch(self, supervisor: Supervisor) -> None:
         try:
             while not self._stopping and not self.board.has_failed:
                 supervisor.turn()
@@ -63,8 +68,6 @@ class Run:
         finally:
             supervisor.stop(self._tell)
             self._tell()
-        if self.board.has_failed:
-            raise CommandFailed(self.board.note, "its log and `rapport doctor` say more")
 
     def _asked_to_stop(self, *_: object) -> None:
         self._stopping = True
