@@ -1,7 +1,19 @@
 """All scenarios, in the order in which they are played."""
 
 from services.chaos.play import Scenario
-from services.chaos.scenarios import backpressure, clickhouse, crashes, input, kafka, quarantine, redemptions, state, upgrade, workers
+from services.chaos.scenarios import (
+    backpressure,
+    clickhouse,
+    crashes,
+    input,
+    kafka,
+    quarantine,
+    redemptions,
+    state,
+    stores,
+    upgrade,
+    workers,
+)
 
 SCENARIOS: tuple[Scenario, ...] = (
     *crashes.SCENARIOS,
@@ -14,4 +26,5 @@ SCENARIOS: tuple[Scenario, ...] = (
     *quarantine.SCENARIOS,
     *upgrade.SCENARIOS,
     *state.SCENARIOS,
+    *stores.SCENARIOS,
 )

@@ -5,11 +5,6 @@ from collections.abc import Iterable, Sequence
 from services.chaos.memory import SAMPLE_SECONDS
 from services.chaos.play import Result
 
-NOT_YET = {
-    17: "a stage's own store deleted, truncated or with a flipped bit: neither detected at its start nor rebuilt by itself yet",
-}
-"""Faults that no scenario injects, and why."""
-
 HEAD = """# Under faults
 
 Written by `rapport chaos`; do not edit. Every scenario runs real traffic through real processes (Kafka, ClickHouse, ingest and
@@ -29,7 +24,7 @@ and then compares **all** that the log holds with what ClickHouse, the topics an
 
 def report(results: Sequence[Result], bugs: str) -> str:
     """``bugs``: what the bench has found so far, in words."""
-    return "\n".join([HEAD, *_summary(results), *_table(results), *_details(results), *_missing(results), bugs])
+    return "\n".join([HEAD, *_summary(results), *_table(results), *_details(results), bugs])
 
 
 def _summary(results: Sequence[Result]) -> Iterable[str]:
@@ -71,9 +66,3 @@ def _details(results: Sequence[Result]) -> Iterable[str]:
             yield from one.memory.drawn()
             yield "```"
         yield ""
-
-
-def _missing(results: Sequence[Result]) -> Iterable[str]:
-    yield "## Faults that no scenario injects yet\n"
-    yield from (f"- {number}: {why}" for number, why in NOT_YET.items() if number == 17 or number not in {one.fault for one in results})
-    yield ""

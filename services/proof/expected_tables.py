@@ -1,6 +1,6 @@
 """ClickHouse's tables as the fold says they must be: the projections' own rows, in a database of their own."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from uuid import UUID
 
@@ -15,17 +15,36 @@ from services.loyalty.announcements import uuid_of
 from services.loyalty.programme import Programme
 from services.projections.batch_rows import rows_of_batch
 from services.projections.migrating import migrate_with, store_of
-from services.projections.tables import customer_changes, loyalty_changes, loyalty_ledger, redemptions
+from services.projections.tables import (
+    customer_changes,
+    loyalty_changes,
+    loyalty_ledger,
+    quarantine,
+    quarantine_decisions,
+    redemptions,
+    touchpoints,
+)
 from services.projections.writer import write
 from services.proof.refold import Published, Refold, published
 from services.proof.shown import readable
 from services.runtime.event_store import RecordedEvent
+from services.runtime.stage import Record
 from services.runtime.store_snapshot import StoreSnapshot
 from services.runtime.warehouse import Warehouse
 
 MESSAGES_A_BATCH = 20_000
-HISTORY = frozenset({customer_changes.TABLE, loyalty_changes.TABLE, loyalty_ledger.TABLE, redemptions.TABLE})
-"""Filled from what the live stages say they published; all other tables from the fold."""
+HISTORY = frozenset(
+    {
+        touchpoints.TABLE,
+        customer_changes.TABLE,
+        loyalty_changes.TABLE,
+        loyalty_ledger.TABLE,
+        redemptions.TABLE,
+        quarantine.TABLE,
+        quarantine_decisions.TABLE,
+    }
+)
+"""Filled from what was published, which is compared with the fold itself; all other tables from the fold."""
 
 
 class ExpectedTables:
@@ -35,9 +54,16 @@ class ExpectedTables:
         self._warehouse, self.database = warehouse, database
 
     def fill(
-        self, refold: Refold, live_profile: StoreSnapshot, live_loyalty: StoreSnapshot, programme: Programme, as_of: dict[str, str]
+        self,
+        refold: Refold,
+        live_profile: StoreSnapshot,
+        live_loyalty: StoreSnapshot,
+        quarantined: Iterable[Record],
+        programme: Programme,
+        as_of: dict[str, str],
     ) -> Iterator[int]:
-        """``as_of``: when each account's live snapshot was made, for what depends on the moment. Yields how many messages are in."""
+        """``quarantined``: the topic of that name, whole. ``as_of``: when each account's live snapshot was made, for what depends on the
+        moment. Yields how many messages are in."""
         self.drop()
         migrate_with(self._warehouse, self.database)
         done = 0
@@ -48,13 +74,14 @@ class ExpectedTables:
                 (_accounts(loyalty, live_loyalty, programme, as_of), False),
                 (_events(live_profile.events(), topics.PROFILE_CHANGES.name), True),
                 (_events(live_loyalty.events(), topics.LOYALTY_CHANGES.name), True),
+                (iter(quarantined), True),
             ):
                 for batch in _batches(messages):
                     self._write(batch, history)
                     done += len(batch)
                     yield done
 
-    def _write(self, messages: list[Published], history: bool) -> None:
+    def _write(self, messages: Sequence[Record], history: bool) -> None:
         rows = rows_of_batch(messages).rows
         write(self._warehouse, store_of(self.database), {table: filled for table, filled in rows.items() if (table in HISTORY) == history})
 
@@ -101,6 +128,6 @@ def _account(account: AccountRecord, programme: Programme, as_of: dict[str, str]
     return Published(topics.LOYALTY_ACCOUNTS.name, str(uuid_of(account.id)).encode(), value, headers)
 
 
-def _batches(messages: Iterator[Published]) -> Iterator[list[Published]]:
+def _batches(messages: Iterator[Record]) -> Iterator[list[Record]]:
     while batch := list(islice(messages, MESSAGES_A_BATCH)):
         yield batch

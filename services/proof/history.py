@@ -37,7 +37,7 @@ class History:
         ends = await log.ends(self._topics)
         async for fetched in log.read(self._starts, ends):
             for records in fetched.values():
-                for event in map(self._event, records):
+                for event in (event_of(self._stage, record) for record in records):
                     if event is not None and event.id > self.contiguous:
                         self._waiting[event.id] = event
             if run := self._run():
@@ -65,16 +65,18 @@ class History:
             self.contiguous += 1
         return run
 
-    def _event(self, record: Record) -> RecordedEvent | None:
-        headers = dict(record.headers)
-        id, type = headers.get("id", b""), headers.get("type", b"").decode("utf-8", "replace")
-        if not id.isdigit() or record.key is None or record.value is None:
+
+def event_of(stage: str, record: Record) -> RecordedEvent | None:
+    """The stage's event in a record of its topic or of quarantine; None where it is none of that stage's."""
+    headers = dict(record.headers)
+    id, type = headers.get("id", b""), headers.get("type", b"").decode("utf-8", "replace")
+    if not id.isdigit() or record.key is None or record.value is None:
+        return None
+    if record.topic == topics.QUARANTINE.name:
+        said = readable(_quarantined, record.value)
+        if type != "quarantined" or said is None or said.stage != stage:
             return None
-        if record.topic == topics.QUARANTINE.name:
-            said = readable(_quarantined, record.value)
-            if type != "quarantined" or said is None or said.stage != self._stage:
-                return None
-        return RecordedEvent(int(id), UUID(record.key.decode()), int(headers["sequence"]), type, record.value)
+    return RecordedEvent(int(id), UUID(record.key.decode()), int(headers["sequence"]), type, record.value)
 
 
 def _lost(id: int) -> RecordedEvent:

@@ -37,13 +37,18 @@ def loyalty_state(store: StoreSnapshot, holders: Holders) -> Iterator[Shown]:
 
 
 def _accounts(store: StoreSnapshot, totals: dict[str, tuple[int, int]]) -> Iterator[Shown]:
+    timers = store.timers()
     for id, value in store.rows("accounts"):
         account = readable(decode_account, value)
         posted, whole = totals.pop(id, (0, 0))
         if account is None:
             yield unreadable(id, "account", id, value)
         elif account.anchors or account.state != EMPTY or account.balance or posted or account.sequence != whole:
-            fields = {"sum of its entries": posted, "numbered without a hole": account.sequence == whole}
+            fields = {
+                "sum of its entries": posted,
+                "numbered without a hole": account.sequence == whole,
+                "looked at again when it says": account.due_ms == timers.get(id),
+            }
             yield Shown(id, "account", id, _account(account) | fields)
     for id, (posted, _) in totals.items():
         yield Shown(id, "account", id, {"has a row": False, "sum of its entries": posted})

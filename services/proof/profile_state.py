@@ -40,7 +40,7 @@ Places = dict[str, tuple[UUID, int, str]]
 
 def profile_state(store: StoreSnapshot, holders: Holders) -> Iterator[Shown]:
     """Every row. Left out, since they tell of the way and not of the state: sequence numbers and times of recording, ids of
-    linked sets, timers, customers that were merged into others, and events other than touchpoints (but not a hole in them)."""
+    linked sets, moments of timers, customers that were merged into others, and events other than touchpoints (but not a hole in them)."""
     sequences: dict[str, int] = {}
     counted: Places = {}
     yield from _identity(store, holders)
@@ -99,14 +99,21 @@ def _known(store: StoreSnapshot, holders: Holders) -> Iterator[Shown]:
 
 def _customers(store: StoreSnapshot, holders: Holders, sequences: dict[str, int]) -> Iterator[Shown]:
     """Living ones; of merged ones only that their events or their row are not whole."""
+    timers = store.timers()
     for id, value in store.rows("customers"):
         customer = readable(_customer, value)
         whole = sequences.pop(id, 0)
         if customer is None:
             yield unreadable(id, "customer", id, value)
         elif customer.merged_into is None:
-            fields = {"id": customer.id, "key": customer.key, "lifecycle": customer.lifecycle}
-            yield Shown(id, "customer", id, fields | {"numbered without a hole": customer.sequence == whole})
+            fields = {
+                "id": customer.id,
+                "key": customer.key,
+                "lifecycle": customer.lifecycle,
+                "numbered without a hole": customer.sequence == whole,
+                "looked at again when it says": customer.due_ms == timers.get(id),
+            }
+            yield Shown(id, "customer", id, fields)
         elif customer.sequence != whole or customer.id != id:
             yield Shown(holders.of(id), "merged customer", id, {"id": customer.id, "numbered without a hole": False})
     for id in sequences:

@@ -12,7 +12,7 @@ from services.proof.projecting import positions, project
 from services.proof.scope import Scope
 from services.proof.stores_compared import Compared
 from services.proof.switch_over import SWITCHED, SWITCHING, SwitchOver
-from services.proof.tables import DECIDED, VIEWS
+from services.proof.tables import VIEWS
 from services.proof.tables_compared import compare_tables
 from services.runtime.batches import TP
 from services.runtime.log_reader import ends_now
@@ -24,7 +24,7 @@ NEAR_ENOUGH = 5_000
 ROUNDS = 10
 MADE_AT_THE_TIME = frozenset({"as_of", "available", "pending", "qualifying"})
 """Of two snapshots with the same sequence number either may be the one that is kept."""
-COMPARED = tuple(replace(view, history=(view.history - DECIDED) | MADE_AT_THE_TIME, where="1") for view in VIEWS)
+COMPARED = tuple(replace(view, history=view.history | MADE_AT_THE_TIME, where="1") for view in VIEWS)
 
 
 class OldTablesKept(Exception):

@@ -3,10 +3,6 @@
 from dataclasses import dataclass, field
 
 NOBODY = "''"
-DECIDED = frozenset({"state", "decisions", "decided_by", "decided_at", "why", "fix", "redriven_event_id"})
-"""What people decided about quarantine: no touchpoint says so."""
-DECISION = ("state", "decisions", "decided_by", "decided_at", "why", "fix", "redriven_event_id")
-"""What people decided: no log of touchpoints tells."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +19,7 @@ class View:
 
 VIEWS = (
     View("customer_identifiers", ("identifier_id",), frozenset({"since"})),
-    View("touchpoints", ("event_id",), frozenset({"recorded_at", "customer_at", "sequence", "notification_id"})),
+    View("touchpoints", ("event_id",)),
     View("purchases", ("event_id",)),
     View("purchase_lines", ("event_id", "line")),
     View("refunds", ("event_id",)),
@@ -37,10 +33,10 @@ VIEWS = (
     View("customer_changes", ("changed_id", "sequence"), frozenset({"customer_id"}), "changed_id"),
     View("loyalty_changes", ("account_id", "sequence"), frozenset({"customer_id"}), "account_id"),
     View("redemptions", ("redemption_id",), frozenset({"customer_id"}), "account_id"),
-    View("quarantine", ("quarantine_id",), frozenset({"received_at", "quarantined_at", *DECISION}), NOBODY, "stage = 'profile'"),
+    View("quarantine", ("quarantine_id",), frozenset(), NOBODY, "stage != 'projections'"),
 )
-"""Of the ledger and of changes each posted row is compared with what the stage says it published, times and numbers included; what the
-ledger adds up to was compared with the fold before.
+"""Of touchpoints, the ledger, redemptions and changes each row is compared with what the stage says it published, times and numbers
+included; what was published was compared with the fold before.
 
 What live history shows of a customer that the fold never took for one goes by the id it had then: ``customer_id`` of these views
 follows from identifiers that moved, which are compared themselves."""

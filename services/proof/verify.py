@@ -7,6 +7,7 @@ all that was known then; customers that changed meanwhile are set apart and coun
 import asyncio
 import tempfile
 import time
+from collections.abc import AsyncIterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -20,6 +21,7 @@ from services.proof import live
 from services.proof.expected_tables import ExpectedTables, snapshot_times
 from services.proof.loyalty_state import behind_the_clock
 from services.proof.progress import Progress
+from services.proof.published_compared import compare_published
 from services.proof.refold import Refold, accepted_redemptions, refused_as_conflicting
 from services.proof.scope import Scope
 from services.proof.selection import Selection, customers_of, sample, whole_sets
@@ -28,7 +30,7 @@ from services.proof.stores_compared import Compared, compare_accounts, compare_p
 from services.proof.tables_compared import compare_tables
 from services.runtime.batches import TP
 from services.runtime.clock import Clock
-from services.runtime.log_reader import LogReader
+from services.runtime.log_reader import Fetched, LogReader
 from services.runtime.settings import Settings
 from services.runtime.stage import Record
 from services.runtime.stage_process import kafka_connection
@@ -107,6 +109,10 @@ class _Verification:
         self._report.compared.append(compare_profiles(expected, profile, holders, self._scope))
         self._progress("comparing stores", 1, 2)
         self._report.compared.append(compare_accounts(expected_accounts, loyalty, holders, self._scope))
+        if selection is None:
+            for stage, store, topic in (("profile", profile, topics.PROFILE_CHANGES), ("loyalty", loyalty, topics.LOYALTY_CHANGES)):
+                published = self._records([topic.name, topics.QUARANTINE.name])
+                self._report.compared.append(await compare_published(stage, store, published, holders, self._scope))
         if self._asked.tables:
             await self._compare_tables(refold, profile, loyalty, known)
         self._report.customers = self._report.compared[0].customers
@@ -198,6 +204,16 @@ class _Verification:
                 self._progress("reading redemptions", done, total)
         return accepted
 
+    async def _records(self, names: Sequence[str]) -> AsyncIterator[Fetched]:
+        """All that is on these topics now."""
+        async with LogReader(self._kafka) as log:
+            ends = await log.ends(names)
+            done, total = 0, sum(ends.values())
+            async for fetched in log.read({}, ends):
+                done += sum(map(len, fetched.values()))
+                self._progress("reading what was published", done, total)
+                yield fetched
+
     async def _fold_log(self, refold: Refold, ends: dict[TP, int], selection: Selection | None) -> None:
         done, total = 0, sum(ends.values())
         self._report.touchpoints = 0
@@ -224,7 +240,8 @@ class _Verification:
         expected = ExpectedTables(warehouse, f"{database}_verify")
         self._kept.callback(expected.drop)
         programme, times = programme_file.load(self._settings.loyalty.programme), snapshot_times(warehouse, database)
-        for done in expected.fill(refold, profile, loyalty, programme, times):
+        quarantined = [one async for fetched in self._records([topics.QUARANTINE.name]) for of in fetched.values() for one in of]
+        for done in expected.fill(refold, profile, loyalty, quarantined, programme, times):
             progress("filling the tables to compare with", done, 0)
         before = loyalty.last_id()
         self._report.compared += compare_tables(warehouse, expected.database, database, self._scope, progress)

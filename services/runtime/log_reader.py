@@ -58,6 +58,8 @@ class LogReader:
     async def _asked(self, topic: str) -> set[int]:
         if topic not in await self._consumer.topics():
             raise TopicMissing(f"Kafka has no topic {topic}: run `rapport migrate topics`")
+        self._consumer._client.add_topic(topic)  # after reading others it keeps in mind only those
+        await self._consumer._client.force_metadata_update()
         return self._consumer.partitions_for_topic(topic) or set()
 
     async def at(self, partitions: Collection[TP], timestamp_ms: int) -> dict[TP, int]:

@@ -80,6 +80,10 @@ class StoreSnapshot:
         bound = int(now_ms)
         return {self._reader.text(key) for (key,) in self._reader.query(f"SELECT key FROM timers WHERE due <= {bound}")}
 
+    def timers(self) -> dict[str, int]:
+        """Key → due time in epoch milliseconds."""
+        return {self._reader.text(key): int(due) for key, due in self._reader.query("SELECT key, due FROM timers")}
+
     def originators_after(self, id: int) -> set[UUID]:
         """Those with an event after that notification id."""
         sql = f"SELECT DISTINCT originator_id FROM stored_events WHERE {self._reader.id_column} > {int(id)}"

@@ -3,11 +3,14 @@
 import json
 import shutil
 import zlib
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import psycopg
+import pytest
 from pydantic import SecretStr
 
 from schemas import topics
@@ -171,6 +174,19 @@ class Living:
                 )
             refold.close()
         return compared
+
+
+@contextmanager
+def living_on(request: pytest.FixtureRequest, folder: Path) -> Iterator[Living]:
+    """On what the fixture's parameter says: sqlite or postgres."""
+    address = request.getfixturevalue("postgres_address") if request.param == "postgres" else None
+    if address:
+        with psycopg.connect(address, autocommit=True) as db:
+            for schema in (f"{stage}{end}" for stage in ("profile", "loyalty") for end in ("", "_rebuilt", "_replaced")):
+                db.execute(f"DROP SCHEMA IF EXISTS {schema} CASCADE".encode())
+    living = Living(folder / "data", address)
+    yield living
+    living.close()
 
 
 def heard(log: MemoryLog, topic: str) -> list[RecordedEvent]:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -30,7 +29,7 @@ from services.runtime.failpoints import FailpointFailed
 from services.runtime.store_exchange import exchange_of
 from tests.profile.touchpoints import logs, touchpoint
 from tests.proof.installation import DAY_MS, NOW_MS
-from tests.proof.living import Living, heard
+from tests.proof.living import Living, heard, living_on
 from tests.proof.story import LINES, STORY
 
 PROCESSES = {"profile": PROFILE, "loyalty": LOYALTY}
@@ -47,17 +46,11 @@ def rebuilt(living: Living, stage: str, progress: Callable[[str, int, int], None
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def living(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Living]:
-    address = request.getfixturevalue("postgres_address") if request.param == "postgres" else None
-    if address:
-        with psycopg.connect(address, autocommit=True) as db:
-            for schema in ("profile", "loyalty", "profile_replaced", "loyalty_replaced", "profile_rebuilt", "loyalty_rebuilt"):
-                db.execute(f"DROP SCHEMA IF EXISTS {schema} CASCADE".encode())
-    living = Living(tmp_path / "data", address)
-    living.say(*STORY)
-    living.work()
-    living.tick(NOW_MS)
-    yield living
-    living.close()
+    with living_on(request, tmp_path) as living:
+        living.say(*STORY)
+        living.work()
+        living.tick(NOW_MS)
+        yield living
 
 
 @pytest.fixture

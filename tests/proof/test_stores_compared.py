@@ -126,6 +126,23 @@ def test_every_row_that_is_removed_is_found(proof: Proof, store: str, table: str
         assert proof.compare(live)[store].unequal, number
 
 
+TIMERS = [
+    ("profile", "INSERT INTO timers SELECT min(key), 5 FROM rows_linked_sets WHERE key IN (SELECT key FROM rows_customers)"),
+    ("loyalty", "UPDATE timers SET due = due + 1 WHERE key IN (SELECT min(key) FROM timers)"),
+    ("loyalty", "DELETE FROM timers WHERE key IN (SELECT min(key) FROM timers)"),
+]
+
+
+@pytest.mark.parametrize(("store", "change"), TIMERS)
+def test_a_timer_that_is_missing_or_another_one_is_found(proof: Proof, store: str, change: str) -> None:
+    live = proof.copy()
+    execute(live / f"{store}.sqlite", change)
+
+    (difference,) = proof.compare(live)[store].differences
+
+    assert difference.field == "looked at again when it says"
+
+
 def test_an_untouched_copy_shows_no_difference_and_counts_its_customers(proof: Proof) -> None:
     found = proof.compare(proof.copy())
 

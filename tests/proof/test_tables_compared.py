@@ -1,15 +1,17 @@
 """ClickHouse's tables equal what the fold of the log says; a row that is changed, removed or added in any of them is found."""
 
+import json
 from collections.abc import Iterator
 
 import pytest
 
+from schemas import topics
 from services.loyalty import programme_file
 from services.projections.batch_rows import rows_of_batch
 from services.projections.migrating import migrate_with, store_of
 from services.projections.writer import write
 from services.proof.expected_tables import ExpectedTables, snapshot_times
-from services.proof.refold import Refold, refused_as_conflicting
+from services.proof.refold import Published, Refold, refused_as_conflicting
 from services.proof.scope import Scope
 from services.proof.stores_compared import Compared
 from services.proof.tables import VIEWS
@@ -32,18 +34,46 @@ def filled(warehouse: Warehouse, tmp_path_factory: pytest.TempPathFactory) -> It
     live.tick(NOW_MS)
     live.redeem("r", 30)
     migrate_with(warehouse, LIVE)
-    write(warehouse, store_of(LIVE), rows_of_batch(live.messages()).rows)
+    write(warehouse, store_of(LIVE), rows_of_batch([*live.messages(), *decided()]).rows)
     with snapshot_of(folder / "profile.sqlite") as profile, snapshot_of(folder / "loyalty.sqlite") as loyalty:
         refold = Refold(scratch, live.settings, NOW_MS + 1, refused_as_conflicting(profile))
         refold.take(live.log)
         refold.end_of_log()
         list(refold.fold_loyalty(NOW_MS + 1, live.redemptions()))
         expected = ExpectedTables(warehouse, EXPECTED)
-        assert list(expected.fill(refold, profile, loyalty, programme_file.load(), snapshot_times(warehouse, LIVE)))
+        times = snapshot_times(warehouse, LIVE)
+        assert list(expected.fill(refold, profile, loyalty, decided(), programme_file.load(), times))
         refold.close()
     live.close()
     yield warehouse
     expected.drop()
+
+
+def decided() -> list[Published]:
+    """What ingest refused, and what a person decided about it: neither is in any store."""
+    refused = {
+        "quarantine_id": "ingest:1",
+        "stage": "ingest",
+        "reason": "invalid_json",
+        "path": "$",
+        "detail": "it is none",
+        "received_at": "2026-06-01T12:00:00.000000Z",
+        "quarantined_at": "2026-06-01T12:00:00.000000Z",
+        "original": "{",
+    }
+    decision = {
+        "decision_id": "d1",
+        "quarantine_id": "ingest:1",
+        "decision": "discarded",
+        "decided_by": "ada",
+        "decided_at": "2026-06-02T12:00:00.000000Z",
+        "why": "noise",
+    }
+    kinds = ((b"quarantined", refused), (b"quarantine_decided", decision))
+    return [
+        Published(topics.QUARANTINE.name, b"ingest:1", json.dumps(said).encode(), (("type", kind),), offset=1_000_000 + n)
+        for n, (kind, said) in enumerate(kinds)
+    ]
 
 
 def compared(warehouse: Warehouse, *names: str, scope: Scope | None = None) -> dict[str, Compared]:
@@ -78,6 +108,11 @@ CHANGES = [
     ("loyalty_changes", "qualifying = qualifying + 1", "loyalty_changes"),
     ("redemptions", "points = points + 1", "redemptions"),
     ("quarantine", "detail = 'fine'", "quarantine"),
+    ("quarantine", "quarantined_at = quarantined_at + 1", "quarantine"),
+    ("quarantine_decisions", "decided_by = 'somebody'", "quarantine"),
+    ("touchpoints", "sequence = bitXor(sequence, 1)", "touchpoints"),
+    ("touchpoints", "recorded_at = recorded_at + 1", "touchpoints"),
+    ("redemptions", "points = bitXor(points, 1)", "redemptions"),
 ]
 
 

@@ -15,6 +15,7 @@ from services.runtime import store_check
 from services.runtime.event_store import NewEvent, StoreLost, Transaction
 from services.runtime.event_store_sqlite import SQLiteEventStore
 from services.runtime.kafka import KafkaConnection, TopicSpec, ensure_topics
+from services.runtime.log_reader import LogReader
 from services.runtime.settings import Settings, StoreSettings
 from services.runtime.stage_process import StageProcess, open_whole_store
 from services.runtime.store_check import check_file, published_up_to
@@ -117,3 +118,20 @@ def test_a_stage_whose_store_does_not_know_what_was_published_does_not_start(kaf
     assert asyncio.run(published_up_to(connection, topic)) == 9
     with pytest.raises(StoreLost, match=rf"ends at event 3, {topic} has 9: deleted, or an old copy. `rapport rebuild {name}` mends it"):
         opened()
+
+
+def test_one_reader_goes_from_topic_to_topic(kafka: str) -> None:
+    connection, names = KafkaConnection(kafka), [f"read-{uuid4().hex[:8]}" for _ in range(2)]
+    asyncio.run(ensure_topics(connection, [TopicSpec(name, PARTITIONS) for name in names]))
+    for name in names:
+        asyncio.run(produce(connection, name, [(b"%d" % n, name.encode(), []) for n in range(10)]))
+
+    async def all_of() -> list[bytes | None]:
+        async with LogReader(connection) as log:
+            found = []
+            for name in (*names, names[0]):
+                async for fetched in log.read({}, await log.ends([name])):
+                    found += [record.value for records in fetched.values() for record in records]
+            return found
+
+    assert asyncio.run(all_of()) == [name.encode() for name in (*names, names[0]) for _ in range(10)]
