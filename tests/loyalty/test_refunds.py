@@ -105,3 +105,10 @@ def test_a_refunded_purchase_no_longer_qualifies_for_a_tier() -> None:
     outcome = told(rules, purchase("p", 0, 90_00), refund("r", 1, "p", 90_00), purchase("q", 2, 90_00))
     assert outcome.state.standing is not None
     assert outcome.state.standing.level == 0
+
+
+def test_a_third_refund_takes_what_the_first_two_have_left() -> None:
+    outcome = told(
+        programme(), purchase("p", 0, 100_00), refund("r", 1, "p", 30_00), refund("s", 2, "p", 30_00), refund("t", 3, "p", 20_00)
+    )
+    assert entries(outcome)[1:] == [("reverse", "p:base", -30), ("reverse", "p:base", -30), ("reverse", "p:base", -20)]

@@ -197,6 +197,18 @@ def test_an_id_that_led_by_way_of_another_leads_right_when_the_other_moves_on() 
     assert {one["value"] for one in led_to(run, "customer_id:0")} == {"0", "a@example.org"}
 
 
+def test_a_decision_outlives_a_shared_value_that_held_its_set_together() -> None:
+    run = Run(policy=IdentityPolicy(limits={"customer_id": 1}, partner_limit=2))
+    office = "phone:+12025550100"
+    run.feed(
+        touchpoint("e1", "customer_id:0", "email:a@example.org"), linked("e2", "voided", "customer_id:0", "email:a@example.org", hour=1)
+    )
+    run.feed(*(touchpoint(f"f{n}", f"customer_id:{n}", office, hour=n + 2) for n in range(3)))
+    run.feed(touchpoint("e3", "customer_id:0", "email:a@example.org", hour=9))
+    assert frozenset(["0"]) in held(run)
+    assert frozenset(["a@example.org"]) in held(run)
+
+
 def test_a_number_shared_by_too_many_identifies_nobody_any_more() -> None:
     run = Run(policy=IdentityPolicy(limits={"customer_id": 1}, partner_limit=2))
     office = "phone:+12025550100"
