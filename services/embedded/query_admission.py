@@ -7,7 +7,6 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from services.embedded.access import OWNER
 from services.embedded.engine import Engine
 from services.embedded.engine_session import Session
 from services.embedded.sql_tokens import Kind, Token, quoted, tokens
@@ -15,6 +14,10 @@ from services.embedded.statements import Statement, parse_statement
 
 EXPRESSIONS_CHECKED_BYTES = 256 * 1024
 """Up to this size the values written into an INSERT may be expressions; beyond it only literals."""
+
+KEPT_HERE = frozenset({"log_comment", "readonly"})
+"""Settings of a query that do not reach the engine: the first goes into the tag; of the second the engine would never let go again, so
+its queries are held to reading here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +72,7 @@ class Admission:
     def begin(self, session: Session, request: QueryRequest) -> AdmittedQuery:
         """Checks and prepares; raises ServerError. What was begun must be ended with `end`."""
         statement = self._checked(request, session.user)
-        settings = {name: value for name, value in request.settings.items() if _applies(name, session.user)}
+        settings = {name: value for name, value in request.settings.items() if name not in KEPT_HERE}
         if statement.insert and (request.rows_follow or len(request.sql) > EXPRESSIONS_CHECKED_BYTES):
             settings["input_format_values_interpret_expressions"] = "0"
         try:
@@ -92,7 +95,7 @@ class Admission:
     def _checked(self, request: QueryRequest, user: str) -> Statement:
         statement = parse_statement(request.sql)
         access = self._engine.access
-        access.check(statement, user, request.read_only)
+        access.check(statement, user, request.read_only or request.settings.get("readonly", "0") != "0")
         access.check_settings(request.settings, user)
         insert = statement.insert
         if insert and insert.format.lower() == "values" and len(request.sql) <= EXPRESSIONS_CHECKED_BYTES:
@@ -107,8 +110,3 @@ class Admission:
             if ids:
                 sql = sql[: token.start] + quoted(ids[0]) + sql[token.end :]
         return sql
-
-
-def _applies(name: str, user: str) -> bool:
-    """Clients that ask for read-only mode get it by being the analyst; the engine lets nobody set it twice."""
-    return name != "log_comment" and not (name == "readonly" and user != OWNER)

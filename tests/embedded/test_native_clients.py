@@ -160,6 +160,21 @@ def test_only_the_two_users_exist_and_the_analyst_reads(connect: Connect, client
         assert refused.value.code == 516
 
 
+def test_anybody_may_ask_for_a_session_that_only_reads(connect: Connect, client: Client) -> None:
+    # given
+    client.execute("CREATE TABLE facts (n Int) ENGINE = MergeTree ORDER BY n")
+    careful = connect(settings={"readonly": 2})
+    # then: as often as it likes
+    for _ in range(2):
+        assert careful.execute("SELECT count() FROM facts") == [(0,)]
+    for sql in ("INSERT INTO facts VALUES (2)", "DROP TABLE facts", "SET readonly = 0"):
+        with pytest.raises(ServerException) as refused:
+            careful.execute(sql)
+        assert refused.value.code == 164
+    # and: it binds nobody else
+    client.execute("INSERT INTO facts VALUES", [(1,)])
+
+
 def test_files_of_this_machine_cannot_be_read_as_tables(client: Client) -> None:
     for sql in ("SELECT * FROM `/etc/passwd`", "SELECT * FROM default.`/etc/passwd`", "SELECT * FROM '/etc/passwd'"):
         with pytest.raises(ServerException) as refused:
