@@ -22,7 +22,6 @@ from services.projections.tables import (
     quarantine,
     quarantine_decisions,
     redemptions,
-    touchpoints,
 )
 from services.projections.writer import write
 from services.proof.refold import Published, Refold, published
@@ -35,7 +34,6 @@ from services.runtime.warehouse import Warehouse
 MESSAGES_A_BATCH = 20_000
 HISTORY = frozenset(
     {
-        touchpoints.TABLE,
         customer_changes.TABLE,
         loyalty_changes.TABLE,
         loyalty_ledger.TABLE,

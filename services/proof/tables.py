@@ -19,7 +19,7 @@ class View:
 
 VIEWS = (
     View("customer_identifiers", ("identifier_id",), frozenset({"since"})),
-    View("touchpoints", ("event_id",)),
+    View("touchpoints", ("event_id",), frozenset({"recorded_at", "customer_at", "sequence", "notification_id"})),
     View("purchases", ("event_id",)),
     View("purchase_lines", ("event_id", "line")),
     View("refunds", ("event_id",)),
@@ -35,7 +35,7 @@ VIEWS = (
     View("redemptions", ("redemption_id",), frozenset({"customer_id"}), "account_id"),
     View("quarantine", ("quarantine_id",), frozenset(), NOBODY, "stage != 'projections'"),
 )
-"""Of touchpoints, the ledger, redemptions and changes each row is compared with what the stage says it published, times and numbers
+"""Of the ledger, redemptions and changes each row is compared with what the stage says it published, times and numbers
 included; what was published was compared with the fold before.
 
 What live history shows of a customer that the fold never took for one goes by the id it had then: ``customer_id`` of these views

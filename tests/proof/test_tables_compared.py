@@ -37,7 +37,7 @@ def filled(warehouse: Warehouse, tmp_path_factory: pytest.TempPathFactory) -> It
     write(warehouse, store_of(LIVE), rows_of_batch([*live.messages(), *decided()]).rows)
     with snapshot_of(folder / "profile.sqlite") as profile, snapshot_of(folder / "loyalty.sqlite") as loyalty:
         refold = Refold(scratch, live.settings, NOW_MS + 1, refused_as_conflicting(profile))
-        refold.take(live.log)
+        refold.take(list(reversed(live.log)))  # so that who moved in one history did not in the other
         refold.end_of_log()
         list(refold.fold_loyalty(NOW_MS + 1, live.redemptions()))
         expected = ExpectedTables(warehouse, EXPECTED)
@@ -110,8 +110,6 @@ CHANGES = [
     ("quarantine", "detail = 'fine'", "quarantine"),
     ("quarantine", "quarantined_at = quarantined_at + 1", "quarantine"),
     ("quarantine_decisions", "decided_by = 'somebody'", "quarantine"),
-    ("touchpoints", "sequence = bitXor(sequence, 1)", "touchpoints"),
-    ("touchpoints", "recorded_at = recorded_at + 1", "touchpoints"),
     ("redemptions", "points = bitXor(points, 1)", "redemptions"),
 ]
 
