@@ -206,7 +206,7 @@ class ProfileStage:
         if now.lifecycle != customer.lifecycle:
             changes.lifecycle_changed(customer, now.lifecycle, now.since or changes.recorded_at, cause)
         if now.until_micros is not None:
-            due_ms = now.until_micros // 1000 + 1
+            due_ms = -(-now.until_micros // 1000)
             if customer.due_ms is None or due_ms < customer.due_ms:
                 customer.due_ms = transaction.timers[customer.id] = due_ms
 

@@ -12,8 +12,8 @@ HEADLINE = "69,659 purchases, 23,570 buying customers, 2,500,315.63 USD, best cu
 
 
 def answers(out: str) -> str:
-    """What the demo shows from ClickHouse on: without times and speeds."""
-    return re.sub(r"\s+\n", "\n", out[out.index("ClickHouse answers") :])
+    """What the demo shows from ClickHouse on: without times, speeds, and what it says of starting and stopping programs."""
+    return re.sub(r"\s+\n|^[a-z]+: [a-z]+\n", "\n", out[out.index("ClickHouse answers") :], flags=re.MULTILINE).rstrip()
 
 
 @pytest.fixture(scope="module")

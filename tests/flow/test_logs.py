@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from tests.flow.command import Stack, until
-from tests.flow.test_the_whole_way import EXAMPLES, with_examples
+from tests.flow.test_the_whole_way import EXAMPLES, sent, visit, with_examples
 
 SERVICES = ("ingest", "profile", "loyalty", "projections")
 
@@ -33,8 +33,9 @@ def texts(value: Any) -> Iterator[str]:
 
 
 def test_at_debug_every_stage_says_which_event_of_which_customer_it_dealt_with(stack: Stack) -> None:
-    with_examples(stack)
-    bought = next(example["event_id"] for example in EXAMPLES if example["type"] == "purchase")
+    bought = "a-purchase-in-the-logs"
+    payload = {"order_id": bought, "total_minor": 900, "currency": "USD"}
+    sent(stack, visit(bought, email="logged@example.com") | {"type": "purchase", "payload": payload})
     for service in ("ingest", "profile", "loyalty"):
         until(lambda service=service: of_event(stack, service, bought), f"{service} says it")  # type: ignore[misc]
     customer = of_event(stack, "profile", bought)[0]["customer_id"]

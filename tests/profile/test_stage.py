@@ -332,6 +332,15 @@ def test_a_customer_is_new_then_active_then_at_risk_then_lost_by_time_alone() ->
     assert run.only()["lifecycle"] == "won_back"
 
 
+def test_time_alone_moves_a_customer_on_at_the_very_moment_and_not_a_millisecond_later() -> None:
+    run = Run(now_ms=NOON // 1000)
+    run.feed(purchase("e1", "customer_id:1", hour=0))
+    run.tick((NOON + 90 * DAY) // 1000 - 1)
+    assert run.only()["lifecycle"] == "active"
+    run.tick((NOON + 90 * DAY) // 1000)
+    assert run.only()["lifecycle"] == "at_risk"
+
+
 def test_a_clock_set_back_brings_nobody_back() -> None:
     run = Run(now_ms=NOON // 1000)
     run.feed(purchase("e1", "customer_id:1", hour=-1))
