@@ -111,9 +111,10 @@ class Stack:
         return service.process.wait(within)
 
     def reconfigure(self, slot: str, settings: Mapping[str, str]) -> None:
-        """From its next start on."""
+        """From its next start on. An empty text takes a setting away."""
         with self._lock:
-            self.services[slot].environment |= settings
+            changed = self.services[slot].environment | dict(settings)
+            self.services[slot].environment = {name: value for name, value in changed.items() if value or name not in settings}
 
     def exchange(self, slot: str, former: bool) -> None:
         """Asks the process to leave; the watch starts the other release of it in its place."""
