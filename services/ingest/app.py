@@ -20,7 +20,7 @@ from services.ingest.message_key import keys_by
 from services.ingest.traced_door import TracedDoor
 from services.ingest.write_keys import write_keys_of
 from services.runtime import metrics
-from services.runtime.http_server import Server
+from services.runtime.http_server import Server, config_of
 from services.runtime.kafka import new_producer
 from services.runtime.log_disk import free_bytes
 from services.runtime.logging import configure_logging
@@ -82,17 +82,10 @@ def door_of(settings: Settings, appender: Appender, tracer: Tracer | None = None
 
 
 def _uvicorn_config(app: FrontDoor, settings: Settings) -> uvicorn.Config:
-    return uvicorn.Config(
+    return config_of(
         app,
         host=settings.ingest.host,
         port=settings.ingest.port,
-        http="httptools",
-        ws="none",
-        lifespan="off",
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        log_config=None,
         backlog=4096,
         timeout_keep_alive=75,
         timeout_graceful_shutdown=FINISH_REQUESTS_SECONDS,

@@ -32,15 +32,10 @@ class PortInUse(Exception):
     """Raised by ``serving``: somebody else listens there, or this user may not."""
 
 
-@asynccontextmanager
-async def serving(door: Door) -> AsyncIterator[int]:
-    """Serves until it is left; gives the port. Raises PortInUse."""
-    try:
-        listening = socket.create_server((door.host, door.port), backlog=1024)
-    except OSError as error:
-        raise PortInUse(f"port {door.port} of {door.host} cannot be used: {error}") from error
-    config = uvicorn.Config(
-        door.app,
+def config_of(app: Any, **options: Any) -> uvicorn.Config:
+    """What holds for every application of Rapport's, and ``options`` of uvicorn's own."""
+    return uvicorn.Config(
+        app,
         http="httptools",
         ws="none",
         lifespan="off",
@@ -48,9 +43,18 @@ async def serving(door: Door) -> AsyncIterator[int]:
         server_header=False,
         proxy_headers=False,
         log_config=None,
-        timeout_graceful_shutdown=FINISH_SECONDS,
+        **options,
     )
-    server = Server(config)
+
+
+@asynccontextmanager
+async def serving(door: Door) -> AsyncIterator[int]:
+    """Serves until it is left; gives the port. Raises PortInUse."""
+    try:
+        listening = socket.create_server((door.host, door.port), backlog=1024)
+    except OSError as error:
+        raise PortInUse(f"port {door.port} of {door.host} cannot be used: {error}") from error
+    server = Server(config_of(door.app, timeout_graceful_shutdown=FINISH_SECONDS))
     task = asyncio.create_task(server.serve([listening]))
     try:
         yield listening.getsockname()[1]
