@@ -66,12 +66,13 @@ _decode = msgspec.json.Decoder(Touchpoint).decode
 _encode = msgspec.json.Encoder().encode
 
 
-def _payload_decoder(kind: str, version: int) -> Callable[[bytes], Any]:
+def payload_decoder(kind: str, version: int) -> Callable[[bytes], Any]:
+    """What reads a payload of that version as its type's newest. Raises msgspec's errors."""
     decode: Callable[[bytes], Any] = msgspec.json.Decoder(struct_of(PAYLOADS[kind, NEWEST[kind]])).decode
     return (lambda payload: decode(newest(kind, version, payload))) if WAYS[kind, version] else decode
 
 
-_payload_decoders = {key: _payload_decoder(*key) for key in WAYS}
+_payload_decoders = {key: payload_decoder(*key) for key in WAYS}
 
 
 def read(raw: bytes, arrived_at: str) -> tuple[Any, Any]:

@@ -60,7 +60,11 @@ def test_a_completed_order_is_a_purchase_in_minor_units() -> None:
         ({"revenue": 10, "tax": 1.5, "shipping": 2}, 1350),
         ({"value": 7}, 700),
         ({"products": [{"sku": "a", "price": 2.5, "quantity": 3}], "shipping": 1, "discount": 0.5}, 800),
+        ({"products": [{"sku": "a", "price": 2.5}, {"sku": "b", "price": 1}]}, 350),
         ({"total": 1200, "currency": "JPY"}, 1200),
+        ({"revenue": 1000, "tax": 100, "shipping": 50, "currency": "JPY"}, 1150),
+        ({"value": 700, "currency": "JPY"}, 700),
+        ({"products": [{"sku": "a", "price": 400}], "tax": 40, "discount": 10, "currency": "JPY"}, 430),
         ({"total": 1.2345, "currency": "KWD"}, 1234),
         ({"total": 0.1 + 0.2}, 30),
     ],
@@ -69,6 +73,49 @@ def test_what_was_paid_is_found_wherever_segment_lets_it_stand(properties: dict[
     payload = touchpoint("track", event="Order Completed", properties={"order_id": "1", **properties})["payload"]
     assert payload["total_minor"] == total
     assert payload["currency"] == properties.get("currency", "USD")
+
+
+def test_a_purchase_keeps_every_field_in_the_minor_units_of_its_currency() -> None:
+    tea = {"id": "T-1", "name": "Tea", "category": "hot", "price": 1200, "quantity": 2}
+    order = {"order_id": 7, "total": 2500, "tax": 60, "shipping": 40, "currency": "JPY", "affiliation": "web", "payment_method": "card"}
+    properties = {**order, "products": [tea, {"name": "Gift", "price": ""}]}
+    assert touchpoint("track", event="Order Completed", properties=properties)["payload"] == {
+        "order_id": "7",
+        "total_minor": 2500,
+        "tax_minor": 60,
+        "shipping_minor": 40,
+        "currency": "JPY",
+        "store": "web",
+        "payment": "card",
+        "lines": [
+            {"sku": "T-1", "name": "Tea", "category": "hot", "quantity": 2, "unit_price_minor": 1200},
+            {"sku": "Gift", "name": "Gift", "category": None, "quantity": 1, "unit_price_minor": None},
+        ],
+        "properties": properties,
+    }
+
+
+@pytest.mark.parametrize(
+    ("said", "total"),
+    [
+        ({"total": 900, "revenue": 800, "value": 700}, 900),
+        ({"revenue": 800, "value": 700}, 800),
+        ({"value": 700}, 700),
+        ({"total": "", "products": [{"sku": "a", "price": 300, "quantity": 2}, {"sku": "b", "price": 50}]}, 650),
+    ],
+)
+def test_a_refund_keeps_every_field_in_the_minor_units_of_its_currency(said: dict[str, Any], total: int) -> None:
+    properties = {"order_id": 7, "refund_id": "R-1", "currency": "JPY", "reason": "broken", **said}
+    payload = touchpoint("track", event="Order Refunded", properties=properties)["payload"]
+    assert [line["amount_minor"] for line in payload.pop("lines")] == ([600, 50] if "products" in said else [])
+    assert payload == {
+        "order_id": "7",
+        "refund_id": "R-1",
+        "total_minor": total,
+        "currency": "JPY",
+        "reason": "broken",
+        "properties": properties,
+    }
 
 
 def test_a_refund_is_its_total_or_the_products_that_came_back() -> None:
@@ -86,7 +133,22 @@ def test_pages_and_screens_are_visits(kind: str) -> None:
     payload = found["payload"]
     assert (found["type"], payload["place"], payload["name"], payload["category"]) == ("visit", kind, "Tea", "shop")
     assert (payload["referrer"], payload["campaign"]) == ("https://x.org", "spring")
-    assert touchpoint(kind, name="Home")["payload"]["name"] == "Home"
+    assert payload["properties"] == {"title": "Tea"}
+
+
+@pytest.mark.parametrize(
+    ("call", "name"),
+    [
+        ({"name": "Home", "properties": {"name": "other", "title": "T", "path": "/t"}}, "Home"),
+        ({"properties": {"title": "T", "path": "/t", "url": "https://x.org/t"}}, "T"),
+        ({"properties": {"path": "/t", "url": "https://x.org/t"}}, "/t"),
+        ({"properties": {"url": "https://x.org/t"}}, "https://x.org/t"),
+        ({"context": {"page": {"path": "/t"}}}, "/t"),
+        ({"context": {"page": "no object"}}, ""),
+    ],
+)
+def test_a_visit_is_named_by_the_best_that_is_known(call: dict[str, Any], name: str) -> None:
+    assert touchpoint("page", **call)["payload"]["name"] == name
 
 
 def test_identify_keeps_traits_and_knows_the_customer_by_address_and_number_too() -> None:
@@ -127,6 +189,30 @@ def test_external_ids_become_identifiers_and_hashed_ones_are_of_a_type_of_their_
     ]
 
 
+@pytest.mark.parametrize(
+    ("entry", "kind"),
+    [
+        ({}, "external"),
+        ({"type": "  "}, "external"),
+        ({"type": "Till-Card ", "encoding": "none"}, "till_card"),
+        ({"type": "userId"}, "customer_id"),
+        ({"type": "ios.id"}, "device"),
+        ({"type": "android.id"}, "device"),
+        ({"type": "user_id", "encoding": "MD5"}, "user_id_md5"),
+        ({"type": "x1"}, "x1"),
+        ({"type": "1st"}, "id_1st"),
+        ({"type": "k" * 41}, "k" * 40),
+        ({"type": "1" * 41}, "id_" + "1" * 37),
+        ({"type": "client", "collection": ""}, "client"),
+        ({"type": "client", "collection": None}, "client"),
+        ({"type": "client", "collection": "user"}, "client"),
+    ],
+)
+def test_the_type_of_an_external_id_is_spelled_as_types_are(entry: dict[str, Any], kind: str) -> None:
+    found = touchpoint("track", event="x", context={"externalIds": [{"id": 5, **entry}]})
+    assert ids(found)[1:] == [(kind, "5")]
+
+
 def test_nulls_that_real_clients_send_are_no_obstacle() -> None:
     nulls: dict[str, Any] = dict.fromkeys(["anonymousId", "context", "integrations", "properties", "sentAt", "category", "traits"])
     assert ids(touchpoint("track", event="x", **nulls)) == [("customer_id", "u-1")]
@@ -139,12 +225,25 @@ def test_the_channels_clock_is_corrected_by_when_it_says_it_sent() -> None:
     assert found["original_timestamp"] == "2020-05-05T10:00:00.000000Z"
 
 
+def test_a_clock_without_a_zone_is_utcs() -> None:
+    found = touchpoint("track", event="x", timestamp="2020-05-05T10:00:00", sentAt="2020-05-05T10:00:30Z")
+    assert found["occurred_at"] == "2026-02-01T11:59:30.000000Z"
+
+
+def test_a_clock_that_leaves_the_calendar_is_out_of_range() -> None:
+    call = {**AT, "event": "x", "timestamp": "9999-12-31T00:00:00Z", "sentAt": "0001-01-01T00:00:00Z"}
+    [rejected] = admitted("track", call).rejected
+    assert (rejected.reason, rejected.path) == ("time_out_of_range", "$.timestamp")
+    assert "outside the calendar" in rejected.detail
+
+
 def test_without_sent_at_the_timestamp_stands_and_without_a_timestamp_the_arrival() -> None:
     assert touchpoint("track", event="x")["occurred_at"] == "2026-02-01T11:00:00.000000Z"
     assert touchpoint("track", event="x", sentAt="rubbish")["occurred_at"] == "2026-02-01T11:00:00.000000Z"
     assert touchpoint("track", event="x", timestamp="2026-02-01T10:00:00")["occurred_at"] == "2026-02-01T10:00:00.000000Z"
-    found = touchpoint("track", event="x", timestamp=None)
-    assert (found["occurred_at"], found["original_timestamp"]) == (ARRIVED, None)
+    for nothing in (None, ""):
+        found = touchpoint("track", event="x", timestamp=nothing)
+        assert (found["occurred_at"], found["original_timestamp"]) == (ARRIVED, None)
 
 
 def test_what_the_batch_says_holds_for_its_calls_unless_they_say_otherwise() -> None:
@@ -158,6 +257,28 @@ def test_what_the_batch_says_holds_for_its_calls_unless_they_say_otherwise() -> 
         "segment": {"call": "track", "integrations": {"All": True}, "channel": "server"},
     }
     assert found["occurred_at"] == "2026-02-01T10:59:50.000000Z"
+
+
+def test_a_call_keeps_its_own_integrations_beside_those_of_its_batch() -> None:
+    found = touchpoint("track", Shared(integrations={"All": True, "Mail": True}), event="x", integrations={"Mail": False})
+    assert found["context"]["segment"]["integrations"] == {"All": True, "Mail": False}
+
+
+def test_a_customer_is_known_by_the_address_and_number_among_an_events_properties() -> None:
+    found = touchpoint("track", event="x", properties={"email": "a@x.org", "phone": "+4930"})
+    assert ids(found) == [("customer_id", "u-1"), ("email", "a@x.org"), ("phone", "+4930")]
+
+
+def test_a_refused_call_is_kept_as_it_came_with_what_can_be_told_of_it() -> None:
+    call = {"type": "dance", **AT}
+    [kept] = admitted(None, call).rejected
+    assert json.loads(kept.raw) == call
+    assert (kept.event_id, kept.type, kept.occurred_at) == ("m-1", "dance", AT["timestamp"])
+    assert kept.detail == "'dance' is none of identify, track, page, screen, group, alias"
+    [of_track] = admitted("track", {**call, "messageId": "m" * 200}).rejected
+    assert (of_track.event_id, of_track.type) == ("m" * 200, "track")
+    [long] = admitted("track", {**call, "messageId": "m" * 201, "event": "x"}).rejected
+    assert (long.event_id, long.path) == (None, "$.messageId")
 
 
 def test_a_call_without_a_message_id_gets_one_and_the_write_key_is_never_kept() -> None:
@@ -212,7 +333,39 @@ def test_one_bad_call_does_not_fail_its_batch() -> None:
             {"event": "Order Completed", "properties": {"order_id": "1", "total": 5, "products": [{"sku": "a", "price": -1}]}},
             "$.properties.products[0].price",
         ),
+        (
+            "track",
+            {"event": "Order Completed", "properties": {"order_id": "1", "total": 5, "products": [{"sku": "a", "price": "x"}]}},
+            "$.properties.products[0].price",
+        ),
+        (
+            "track",
+            {"event": "Order Completed", "properties": {"order_id": "1", "total": 5, "products": [{"sku": "a", "quantity": "x"}]}},
+            "$.properties.products[0].quantity",
+        ),
+        ("track", {"event": "Order Completed", "properties": {"order_id": "1", "total": 5, "products": ["a"]}}, "$.properties.products"),
         ("track", {"event": "Order Refunded", "properties": {"order_id": "1"}}, "$.properties.total"),
+        ("track", {"event": "Order Refunded", "properties": {"order_id": "1", "value": "x"}}, "$.properties.value"),
+        (
+            "track",
+            {"event": "Order Refunded", "properties": {"order_id": "1", "products": [{"sku": "a", "price": 1}, {"price": 1}]}},
+            "$.properties.products[1].sku",
+        ),
+        (
+            "track",
+            {"event": "Order Refunded", "properties": {"order_id": "1", "products": [{"sku": "a", "price": 1}, {"sku": "b"}]}},
+            "$.properties.products[1].price",
+        ),
+        (
+            "track",
+            {"event": "Order Refunded", "properties": {"order_id": "1", "products": [{"sku": "a", "price": "x"}]}},
+            "$.properties.products[0].price",
+        ),
+        (
+            "track",
+            {"event": "Order Refunded", "properties": {"order_id": "1", "products": [{"sku": "a", "price": 1, "quantity": 0.5}]}},
+            "$.properties.products[0].quantity",
+        ),
         ("alias", {}, "$.previousId"),
         ("identify", {"traits": []}, "$.traits"),
     ],
@@ -220,13 +373,24 @@ def test_one_bad_call_does_not_fail_its_batch() -> None:
 def test_a_refused_call_names_the_field_in_segments_words(kind: str, call: dict[str, Any], path: str) -> None:
     [rejected] = admitted(kind, {**AT, **call}).rejected
     assert rejected.path == path
-    assert rejected.detail
+    assert rejected.detail.strip("None")
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b'{"batch":5}', b'{"batch":[', b"{}", b'{"batch":' + b"[" * 10_000])
-def test_what_is_no_batch_is_refused_whole(body: bytes) -> None:
-    with pytest.raises(Unparsable):
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        (b"", "truncated"),
+        (b"[]", 'expected {"batch": [calls], "sentAt": time}'),
+        (b'{"batch":5}', 'expected {"batch": [calls], "sentAt": time}'),
+        (b'{"batch":[', "truncated"),
+        (b"{}", "missing required field `batch`: expected"),
+        (b'{"batch":' + b"[" * 10_000, "recursion"),
+    ],
+)
+def test_what_is_no_batch_is_refused_whole_and_told_why(body: bytes, told: str) -> None:
+    with pytest.raises(Unparsable) as refusal:
         read_batch(body)
+    assert told in str(refusal.value)
 
 
 def test_the_write_key_in_the_body_of_a_single_call_is_found() -> None:

@@ -1,6 +1,8 @@
 """A fix: small declared rules, applied to an original in order."""
 
 import json
+import time
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -8,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.quarantine.paths import WrongRule
+from services.quarantine.paths import WrongRule, differences
 from services.quarantine.rules import DoesNotFit, fixed, rule_of, rules_of
 
 ORIGINAL = {"type": "purchase", "payload": {"total": "12", "lines": [{"q": "1"}, {"q": "2", "old": 1}], "a.b": 1}}
@@ -76,14 +78,29 @@ def test_without_rules_the_bytes_stay_as_they_came() -> None:
         (" 12 ", "int", 12),
         ("-7.00", "int", -7),
         (3.0, "int", 3),
+        (3, "int", 3),
+        (True, "int", 1),
         ("1.5", "number", 1.5),
         ("10", "number", 10),
+        (" 10.0 ", "number", 10.0),
+        ("-2e3", "number", -2000.0),
+        (False, "number", 0),
+        (2.5, "number", 2.5),
         (7, "text", "7"),
         (True, "text", "true"),
+        (2.5, "text", "2.5"),
         ("False", "boolean", False),
+        (" TRUE", "boolean", True),
+        ("0", "boolean", False),
+        ("1", "boolean", True),
+        (0, "boolean", False),
         (1, "boolean", True),
+        (True, "boolean", True),
         (1_741_168_800, "time", "2025-03-05T10:00:00.000000Z"),
         (1_741_168_800_000, "time", "2025-03-05T10:00:00.000000Z"),
+        (100_000_000_000, "time", "1973-03-03T09:46:40.000000Z"),
+        (99_999_999_999, "time", "5138-11-16T09:46:39.000000Z"),
+        (-1, "time", "1969-12-31T23:59:59.000000Z"),
         ("2025-03-05 10:00:00", "time", "2025-03-05T10:00:00.000000Z"),
         ("2025-03-05T11:00:00+01:00", "time", "2025-03-05T10:00:00.000000Z"),
     ],
@@ -93,6 +110,22 @@ def test_a_cast_says_the_same_in_the_type_that_is_asked_for(value: Any, kind: st
 
     assert found == expected
     assert type(found) is type(expected)
+
+
+@pytest.fixture
+def tokyo(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The machine's clock shows Tokyo's time."""
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.usefixtures("tokyo")
+@pytest.mark.parametrize("value", [1_741_168_800, "2025-03-05T10:00:00"])
+def test_the_zone_of_the_machine_says_nothing_about_a_time(value: Any) -> None:
+    assert cast(value, "time") == "2025-03-05T10:00:00.000000Z"
 
 
 @pytest.mark.parametrize(
@@ -120,6 +153,27 @@ def test_a_value_without_a_place_is_refused_and_what_is_not_there_needs_no_cast_
 def test_a_rule_that_is_spelled_wrong_is_told_before_anything_happens(text: str) -> None:
     with pytest.raises(WrongRule):
         rule_of(text)
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "told"),
+    [
+        ({"a": 1, "b": 2}, {"a": 1, "b": 3}, [("$.b", 2, 3)]),
+        ({"a": 1}, {"b": 2}, [("$.a", 1, ...), ("$.b", ..., 2)]),
+        ({"lines": [{"q": "1"}, {"q": 2}]}, {"lines": [{"q": 1}, {"q": 2}]}, [("$.lines[0].q", "1", 1)]),
+        ({"lines": [1, 2, 3]}, {"lines": [0, 2, 4]}, [("$.lines[0]", 1, 0), ("$.lines[2]", 3, 4)]),
+        ({"lines": [1, 2]}, {"lines": [2]}, [("$.lines", [1, 2], [2])]),
+        ({"a.b": {"c d": 1}}, {"a.b": {"c d": 2}}, [('$["a.b"]["c d"]', 1, 2)]),
+        ({"a": 1}, {"a": True}, [("$.a", 1, True)]),
+        ({"a": 1}, {"a": 1.0}, [("$.a", 1, 1.0)]),
+        ({"a": {}}, {"a": []}, [("$.a", {}, [])]),
+        ({"a": []}, {"a": {}}, [("$.a", [], {})]),
+        ([1], {"a": 1}, [("$", [1], {"a": 1})]),
+        ({"a": [None]}, {"a": [None]}, []),
+    ],
+)
+def test_a_person_is_shown_the_smallest_parts_that_a_fix_changes(before: Any, now: Any, told: list[tuple[str, Any, Any]]) -> None:
+    assert list(differences(before, now)) == told
 
 
 _json = st.recursive(

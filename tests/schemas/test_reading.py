@@ -3,9 +3,12 @@
 import json
 from typing import Any
 
+import msgspec
 import pytest
 
-from schemas.reading import MAX_BYTES, MAX_DEPTH, Unreadable, content_digest, depth, encode, read, said_moment
+from schemas.compiled import struct_of
+from schemas.reading import MAX_BYTES, MAX_DEPTH, Unreadable, content_digest, depth, encode, payload_decoder, read, said_moment
+from schemas.touchpoints import NEWEST, PAYLOADS
 
 ARRIVAL = "2026-06-02T12:00:00.000000Z"
 SAID = {
@@ -77,6 +80,7 @@ def test_nesting_is_taken_to_its_limit_and_no_further(bracket: str) -> None:
 def test_many_brackets_beside_each_other_or_in_a_text_are_not_deep() -> None:
     assert read(raw(payload={"place": "page", "name": "[{" * 100 + '\\"', "more": [[], {}] * 100}), ARRIVAL)[0].event_id == "e1"
     assert depth(b'{"a": [{}, {}], "b": {"c": []}, "d": "\\"[[[["}') == 3
+    assert depth(b"[[[[],[[]]]]]") == 5
 
 
 def test_what_is_too_large_is_refused_by_its_size() -> None:
@@ -87,6 +91,19 @@ def test_what_is_too_large_is_refused_by_its_size() -> None:
         "$",
         f"{MAX_BYTES + 1} bytes; at most {MAX_BYTES} are taken: send large content elsewhere, link it",
     )
+
+
+def test_a_payload_is_read_as_its_types_newest_version_and_refused_where_its_own_does_not_fit() -> None:
+    lines = [{"sku": "a", "amount_minor": 3}, {"sku": "b", "amount_minor": 4}]
+    said = {"order_id": "o", "refund_id": "r", "currency": "EUR", "lines": lines}
+    newest, older = (payload_decoder("refund", version) for version in (2, 1))
+    assert older(json.dumps(said).encode()).total_minor == 7
+    assert newest(json.dumps({**said, "total_minor": 6}).encode()).total_minor == 6
+    assert isinstance(older(json.dumps(said).encode()), struct_of(PAYLOADS["refund", NEWEST["refund"]]))
+    with pytest.raises(msgspec.ValidationError, match="amount_minor"):
+        older(json.dumps({**said, "amount_minor": "7"}).encode())
+    with pytest.raises(msgspec.ValidationError, match="total_minor"):
+        newest(json.dumps(said).encode())
 
 
 def digest(**more: Any) -> int:
