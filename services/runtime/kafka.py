@@ -1,6 +1,7 @@
 """Kafka clients and topics, made from plain settings: where the brokers are, and how to prove who we are."""
 
 import asyncio
+import logging
 import ssl
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -11,6 +12,8 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import TopicAlreadyExistsError, for_code
 
+RETRY_SECONDS = 0.1
+log = logging.getLogger(__name__)
 Protocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
 
 
@@ -58,9 +61,31 @@ class KafkaConnection:
         return faust.SSLCredentials(self.tls()) if self.security_protocol == "SSL" else None
 
 
+class Producer(AIOKafkaProducer):  # type: ignore[misc]
+    """Goes on where aiokafka 0.14.0 would wait for ever: its client's metadata task, for which a write that is to be repeated waits,
+    ends on any error that it does not know, such as the RuntimeError of uvloop when a connection is written to that just broke."""
+
+    async def start(self) -> None:
+        await super().start()
+        self._watch_metadata()
+
+    def _watch_metadata(self) -> None:
+        self.client._sync_task.add_done_callback(self._metadata_ended)
+
+    def _metadata_ended(self, task: "asyncio.Task[None]") -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.warning("asking Kafka for metadata again: %r", error)
+            asyncio.get_running_loop().call_later(RETRY_SECONDS, self._go_on)
+
+    def _go_on(self) -> None:
+        if self.client._sync_task is not None:  # else it was closed meanwhile
+            self.client._sync_task = asyncio.create_task(self.client._md_synchronizer())
+            self._watch_metadata()
+
+
 def new_producer(connection: KafkaConnection, **settings: Any) -> AIOKafkaProducer:
     """Idempotent, acknowledged by all replicas. Call it in the running loop; start and stop it yourself."""
-    return AIOKafkaProducer(
+    return Producer(
         **connection.client_settings(),
         **{"acks": "all", "enable_idempotence": True, "max_batch_size": 1 << 19, "request_timeout_ms": 20_000, **settings},
     )
