@@ -98,6 +98,11 @@ def read(raw: bytes, arrived_at: str) -> tuple[Any, Any]:
     return touchpoint, payload
 
 
+def payload_of(kind: str, version: int, raw: msgspec.Raw | bytes) -> Any:
+    """The payload of a touchpoint that was read before, as a struct of the payload's model."""
+    return _payload_decoders[kind, version](raw)
+
+
 def _read_as(decoder: Callable[[bytes], Any], raw: bytes, path: str) -> Any:
     try:
         return decoder(raw)

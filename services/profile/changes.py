@@ -1,9 +1,8 @@
 """The stage's domain events: numbers them by customer and writes them as they will be published."""
 
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
 from typing import Any
-from uuid import NAMESPACE_OID, UUID, uuid5
+from uuid import NAMESPACE_OID, uuid5
 
 import msgspec
 
@@ -11,7 +10,7 @@ from schemas import profile_events as published
 from schemas.compiled import struct_of
 from schemas.quarantine import Quarantined, glimpse, kept
 from schemas.reading import Unreadable
-from services.profile.customers import Customer
+from services.profile.customers import Customer, uuid_of
 from services.profile.identifiers import Name
 from services.profile.identity import Member
 from services.runtime.event_store import NewEvent
@@ -19,7 +18,6 @@ from services.runtime.stage import Record
 from services.runtime.tracing import traceparent_in
 
 encode = msgspec.json.Encoder().encode
-uuid_of = lru_cache(maxsize=400_000)(UUID)
 
 Held = struct_of(published.HeldIdentifier)
 _Touchpoint = struct_of(published.AppliedTouchpoint, (("payload", msgspec.Raw), ("context", msgspec.Raw)))
@@ -35,7 +33,8 @@ _applied: Any = msgspec.json.Decoder(_Applied).decode
 
 
 class Changes:
-    """The events of one batch, in order. ``touched`` are the customers that they are about.
+    """The events of one batch, in order. ``touched`` are the customers that they are about; ``reshaped`` the ids of those that
+    more was said of than a touchpoint or a lifecycle.
 
     ``headers``: of the record that causes what is added next; ``traces``: index of an event → its traceparent, where it has one.
     """
@@ -46,6 +45,7 @@ class Changes:
         self.touched: dict[str, Customer] = {}
         self.headers: Sequence[tuple[str, bytes]] = ()
         self.traces: dict[int, bytes] = {}
+        self.reshaped: set[str] = set()
 
     def touchpoint_applied(self, customer: Customer, anchor: str, joined: Iterable[Member], touchpoint: Any, names: list[Name]) -> None:
         """The touchpoint was counted for the customer."""
@@ -86,28 +86,28 @@ class Changes:
 
     def merged(self, customer: Customer, merged: Customer, members: Iterable[Member], cause: str) -> None:
         """``merged`` turned out to be ``customer``."""
-        self._add(customer, _Merged(**self._head(customer, cause), merged=merged.id, identifiers=[held(m) for m in members]))
-        self._add(merged, _MergedInto(**self._head(merged, cause), survivor=customer.id))
+        self._reshape(customer, _Merged(**self._head(customer, cause), merged=merged.id, identifiers=[held(m) for m in members]))
+        self._reshape(merged, _MergedInto(**self._head(merged, cause), survivor=customer.id))
         merged.merged_into, merged.lifecycle = customer.id, "prospect"
 
     def merged_elsewhere(self, merged: Customer, survivor: str, cause: str) -> None:
         """``merged``, which was merged before, turned out to be yet another customer."""
-        self._add(merged, _MergedInto(**self._head(merged, cause), survivor=survivor))
+        self._reshape(merged, _MergedInto(**self._head(merged, cause), survivor=survivor))
         merged.merged_into = survivor
 
     def moved(self, former: Customer, holder: Customer, members: Iterable[Member], cause: str) -> None:
         """Identifiers of ``former`` turned out to be ``holder``'s."""
         identifiers = [held(member) for member in members]
-        self._add(former, _Left(**self._head(former, cause), holder=holder.id, identifiers=identifiers))
-        self._add(holder, _Joined(**self._head(holder, cause), former=former.id, identifiers=identifiers))
+        self._reshape(former, _Left(**self._head(former, cause), holder=holder.id, identifiers=identifiers))
+        self._reshape(holder, _Joined(**self._head(holder, cause), former=former.id, identifiers=identifiers))
 
     def appeared(self, holder: Customer, members: Iterable[Member], cause: str) -> None:
         """Identifiers that nobody held are ``holder``'s."""
-        self._add(holder, _Joined(**self._head(holder, cause), former=None, identifiers=[held(member) for member in members]))
+        self._reshape(holder, _Joined(**self._head(holder, cause), former=None, identifiers=[held(member) for member in members]))
 
     def link_refused(self, customer: Customer, anchor: Member, refused: Member, reason: str, cause: str) -> None:
         """Two identifiers stay with two customers."""
-        self._add(customer, _Refused(**self._head(customer, cause), anchor=held(anchor), refused=held(refused), reason=reason))
+        self._reshape(customer, _Refused(**self._head(customer, cause), anchor=held(anchor), refused=held(refused), reason=reason))
 
     def lifecycle_changed(self, customer: Customer, after: str, effective_at: str, cause: str) -> None:
         """The customer moved on."""
@@ -139,6 +139,10 @@ class Changes:
 
     def _head(self, customer: Customer, cause: str) -> dict[str, Any]:
         return {"customer_id": customer.id, "sequence": customer.sequence + 1, "recorded_at": self.recorded_at, "cause": cause}
+
+    def _reshape(self, customer: Customer, event: Any) -> None:
+        self.reshaped.add(customer.id)
+        self._add(customer, event)
 
     def _add(self, customer: Customer, event: Any) -> None:
         customer.sequence += 1

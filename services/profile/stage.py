@@ -13,9 +13,9 @@ from schemas.profile_events import PROFILE_EVENTS
 from schemas.reading import Unreadable, content_digest, read, said_moment
 from schemas.times import from_micros, from_millis
 from schemas.upcasting import upcast
-from services.profile.changes import Changes, uuid_of
+from services.profile.changes import Changes
 from services.profile.customers import KINDS as CUSTOMER_KINDS
-from services.profile.customers import Customer, Customers
+from services.profile.customers import SAVE_EVERY, Customer, Customers, uuid_of
 from services.profile.facts import together
 from services.profile.identifiers import IdentityPolicy, Name, Names
 from services.profile.identity import Fact, LinkedSet, Member, first_seen, is_known, observe, strongest_first
@@ -44,16 +44,22 @@ class Arrival:
 
 
 class ProfileStage:
-    """See services/runtime/stage.py. ``remember``: customers kept in memory, twice."""
+    """See services/runtime/stage.py. ``remember``: customers kept in memory, twice; ``save_every``: see customers.py."""
 
     name = "profile"
     route = {**dict.fromkeys(PROFILE_EVENTS, topics.PROFILE_CHANGES.name), "quarantined": topics.QUARANTINE.name}
 
     def __init__(
-        self, store: EventStore, identity: IdentityPolicy, lifecycle: LifecyclePolicy, clock: Clock, remember: int = 200_000
+        self,
+        store: EventStore,
+        identity: IdentityPolicy,
+        lifecycle: LifecyclePolicy,
+        clock: Clock,
+        remember: int = 200_000,
+        save_every: int = SAVE_EVERY,
     ) -> None:
         self._store, self._identity, self._lifecycle, self._clock = store, identity, lifecycle, clock
-        self._customers = Customers(store, remember)
+        self._customers = Customers(store, remember, save_every)
         self._names = Names(identity, 2 * remember)
         self._now_micros = 0
 
@@ -78,7 +84,7 @@ class ProfileStage:
             customer.due_ms = None
             transaction.timers[id] = None
             self._stand(customer, "clock", changes, transaction)
-            self._customers.customer_changed(customer)
+            self._customers.customer_changed(customer, save=True)
         return self._end(changes, transaction)
 
     def snapshots(self, originators: Collection[UUID]) -> Iterable[Message]:
@@ -159,7 +165,7 @@ class ProfileStage:
             found, joined, reshaped = self._link(names, fact, counts, changes)
         member = found.members[names[0].key]
         customer = customers.by_id.get(member.customer) or customers.customer(member.customer, _key_of(found, member.customer))
-        customers.take(member.id, touchpoint, one.payload)
+        customers.take(customer, member.id, touchpoint, one.payload)
         changes.touchpoint_applied(customer, member.id, joined, touchpoint, names)
         seen = content_digest(touchpoint).to_bytes(8, "big") + uuid_of(customer.id).bytes + customer.sequence.to_bytes(8, "big")
         transaction.rows.setdefault("touchpoints", {})[touchpoint.event_id] = seen
@@ -209,6 +215,7 @@ class ProfileStage:
             due_ms = -(-now.until_micros // 1000)
             if customer.due_ms is None or due_ms < customer.due_ms:
                 customer.due_ms = transaction.timers[customer.id] = due_ms
+                changes.reshaped.add(customer.id)  # no event says it
 
     def _snapshot(self, customer: Customer, as_of: str) -> bytes:
         if customer.merged_into is not None:
@@ -238,7 +245,7 @@ class ProfileStage:
 
     def _end(self, changes: Changes, transaction: Transaction) -> Transaction:
         for customer in changes.touched.values():
-            self._customers.customer_changed(customer)
+            self._customers.customer_changed(customer, customer.id in changes.reshaped)
         transaction.events, transaction.traces = changes.events, changes.traces
         transaction.rows.update(self._customers.changes())
         return transaction

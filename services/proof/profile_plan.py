@@ -8,8 +8,7 @@ import msgspec
 
 from schemas.times import from_millis
 from services.profile.app import PROCESS, identity_policy, lifecycle_policy
-from services.profile.changes import uuid_of
-from services.profile.customers import Customer
+from services.profile.customers import CustomerRow, uuid_of
 from services.profile.stage import ProfileStage
 from services.proof.folding import Fold
 from services.proof.profile_corrections import corrections, lost_from_the_log, require_agreement
@@ -25,7 +24,7 @@ from services.runtime.store_snapshot import StoreSnapshot
 
 ROWS_A_TRANSACTION = 10_000
 COPIED = ("identifiers", "linked_sets", "facts")
-_customer = msgspec.msgpack.Decoder(Customer).decode
+_customer = msgspec.msgpack.Decoder(CustomerRow).decode
 _pack = msgspec.msgpack.Encoder().encode
 Rows = dict[str, bytes | None]
 
@@ -48,7 +47,8 @@ class ProfilePlan:
     def stage(self, store: EventStore, now_ms: int) -> Stage:
         settings = self._settings
         identity, lifecycle = identity_policy(settings.identity), lifecycle_policy(settings.lifecycle)
-        return ProfileStage(store, identity, lifecycle, SetClock(now_ms), settings.stage.cache)
+        # Whole rows: their numbers will be others than those of the fold's events, so nothing could be read again after them.
+        return ProfileStage(store, identity, lifecycle, SetClock(now_ms), settings.stage.cache, save_every=1)
 
     def heard(self, events: Sequence[RecordedEvent]) -> None:
         for event in events:
@@ -110,7 +110,7 @@ class ProfilePlan:
             if id not in said.last:
                 continue
             stored = rows.get(id)
-            customer = Customer(id, ":".join(said.names[id])) if stored is None else _customer(stored)
+            customer = CustomerRow(id, ":".join(said.names[id])) if stored is None else _customer(stored)
             customer.sequence, customer.lifecycle = said.last[id], said.stage_of_life(id)
             customer.merged_into = said.merged_into.get(id)
             transaction.rows["customers"][id] = _pack(customer)

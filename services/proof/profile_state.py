@@ -1,14 +1,17 @@
 """What of the profile stage's store is state: who is who, what is known, and what was counted; not in which order it came."""
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from itertools import islice
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
 
-from services.profile.customers import Customer
+from services.profile.customers import Customer, CustomerRow
 from services.profile.facts import Facts
 from services.profile.identity import LinkedSet, Member
+from services.profile.replay import replay
 from services.proof.holders import Holders
 from services.proof.shown import Shown, readable, unreadable
 from services.runtime.event_store import RecordedEvent
@@ -16,12 +19,18 @@ from services.runtime.store_snapshot import StoreSnapshot
 
 _set = msgspec.msgpack.Decoder(LinkedSet).decode
 _facts = msgspec.msgpack.Decoder(Facts).decode
-_customer = msgspec.msgpack.Decoder(Customer).decode
+_customer = msgspec.msgpack.Decoder(CustomerRow).decode
+SETS_A_PAGE = 500
+LIFECYCLE_CHANGING = ("lifecycle_changed", "customer_merged_into")
 
 
 class _Applied(msgspec.Struct, gc=False):
     anchor: str
     touchpoint: dict[str, Any]
+
+
+class _Lifecycle(msgspec.Struct, gc=False):
+    after: str
 
 
 class _Quarantined(msgspec.Struct, gc=False):
@@ -33,20 +42,22 @@ class _Quarantined(msgspec.Struct, gc=False):
 
 
 _applied = msgspec.json.Decoder(_Applied).decode
+_lifecycle = msgspec.json.Decoder(_Lifecycle).decode
 _quarantined = msgspec.json.Decoder(_Quarantined).decode
 Places = dict[str, tuple[UUID, int, str]]
 """event_id → originator, version and anchor of the event that it became"""
 
 
 def profile_state(store: StoreSnapshot, holders: Holders) -> Iterator[Shown]:
-    """Every row. Left out, since they tell of the way and not of the state: sequence numbers and times of recording, ids of
-    linked sets, moments of timers, customers that were merged into others, and events other than touchpoints (but not a hole in them)."""
-    sequences: dict[str, int] = {}
+    """Every row, with what events say that came after it was written. Left out, since they tell of the way and not of the state:
+    sequence numbers and times of recording, ids of linked sets, moments of timers, customers that were merged into others, and
+    events other than touchpoints (but not a hole in them)."""
+    told: dict[str, _Told] = {}
     counted: Places = {}
     yield from _identity(store, holders)
     yield from _known(store, holders)
-    yield from _published(store, holders, sequences, counted)
-    yield from _customers(store, holders, sequences)
+    yield from _published(store, holders, told, counted)
+    yield from _customers(store, holders, told)
     yield from _seen(store, holders, counted)
     for partition, count in store.rows("quarantines"):
         yield Shown("", "quarantined messages", partition, {"count": count.decode("utf-8", "replace")})
@@ -88,50 +99,102 @@ def _member(member: Member) -> dict[str, Any]:
 
 
 def _known(store: StoreSnapshot, holders: Holders) -> Iterator[Shown]:
-    for anchor, value in store.rows("facts"):
-        facts = readable(_facts, value)
-        if facts is None:
-            yield unreadable(holders.of(anchor), "facts", anchor, value)
-        else:
-            fields = {name: getattr(facts, name) for name in Facts.__struct_fields__}
+    """What is known by each anchor: its row, and what the events of its customer say that came later. Then rows of no anchor."""
+    sets = (one for _, value in store.rows("linked_sets") if (one := readable(_set, value)))
+    shown: set[str] = set()
+    while page := list(islice(sets, SETS_A_PAGE)):
+        members = [member for one in page for member in one.members.values()]
+        stored = store.rows_of("facts", [member.id for member in members if member.anchored])
+        facts = {anchor: known for anchor, value in stored.items() if (known := readable(_facts, value))}
+        _replay(store, {member.customer for member in members}, facts)
+        shown |= facts.keys()
+        for anchor, known in facts.items():
+            fields = {name: getattr(known, name) for name in Facts.__struct_fields__}
             yield Shown(holders.of(anchor), "facts", anchor, fields)
+    for anchor, value in store.rows("facts"):
+        if anchor not in shown or readable(_facts, value) is None:
+            yield unreadable(holders.of(anchor), "facts", anchor, value)
 
 
-def _customers(store: StoreSnapshot, holders: Holders, sequences: dict[str, int]) -> Iterator[Shown]:
+def _replay(store: StoreSnapshot, ids: set[str], facts: dict[str, Facts]) -> None:
+    """Adds what came after the rows of these customers were written. Events that say nothing are shown as such elsewhere."""
+    rows = [row for value in store.rows_of("customers", ids).values() if (row := readable(_customer, value))]
+    customers = {UUID(row.id): Customer(row.id, row.key, row.sequence) for row in rows if row.id in ids}
+    for event in store.events_since({originator: customer.sequence for originator, customer in customers.items()}):
+        with suppress(msgspec.MsgspecError, UnicodeDecodeError, KeyError):
+            replay(customers[event.originator], facts, event)
+
+
+def _customers(store: StoreSnapshot, holders: Holders, told: dict[str, "_Told"]) -> Iterator[Shown]:
     """Living ones; of merged ones only that their events or their row are not whole."""
     timers = store.timers()
     for id, value in store.rows("customers"):
         customer = readable(_customer, value)
-        whole = sequences.pop(id, 0)
+        said = told.pop(id, NOTHING_TOLD)
         if customer is None:
             yield unreadable(id, "customer", id, value)
-        elif customer.merged_into is None:
+            continue
+        whole = customer.sequence <= said.last
+        if customer.merged_into is None:
             fields = {
                 "id": customer.id,
                 "key": customer.key,
-                "lifecycle": customer.lifecycle,
-                "numbered without a hole": customer.sequence == whole,
+                "lifecycle": _lifecycle_of(customer, said),
+                "numbered without a hole": whole,
                 "looked at again when it says": customer.due_ms == timers.get(id),
             }
             yield Shown(id, "customer", id, fields)
-        elif customer.sequence != whole or customer.id != id:
+        elif not whole or customer.id != id:
             yield Shown(holders.of(id), "merged customer", id, {"id": customer.id, "numbered without a hole": False})
-    for id in sequences:
+    for id in told:
         yield Shown(holders.of(id), "customer", id, {"has a row": False})
 
 
-def _published(store: StoreSnapshot, holders: Holders, sequences: dict[str, int], counted: Places) -> Iterator[Shown]:
-    """Touchpoints as they were published. Notes the last number of each customer whose numbers have no hole, and where each
-    touchpoint is."""
+class _Told(NamedTuple):
+    """What a customer's events say of it: the last number, -1 where there is a hole; and (number, lifecycle from then on)."""
+
+    last: int
+    lifecycles: Sequence[tuple[int, str]] = ()
+
+    def lifecycle(self, sequence: int) -> str:
+        """As of that number."""
+        return next((after for number, after in reversed(self.lifecycles) if number <= sequence), "prospect")
+
+
+NOTHING_TOLD = _Told(0)
+
+
+def _lifecycle_of(customer: CustomerRow, said: _Told) -> str:
+    """What the row and the events after it come to; what the row says, where it was not even so when it was written."""
+    now = said.lifecycle(said.last)
+    if customer.lifecycle == said.lifecycle(customer.sequence):
+        return now
+    return customer.lifecycle if customer.lifecycle != now else f"{now}, before its events said so"
+
+
+def _published(store: StoreSnapshot, holders: Holders, told: dict[str, _Told], counted: Places) -> Iterator[Shown]:
+    """Touchpoints as they were published. Notes what else their customers' events say, and where each touchpoint is."""
     for originator, events in store.events_by_originator():
         if events[0].type != "quarantined":
-            whole = all(event.version == number for number, event in enumerate(events, 1))
-            sequences[str(originator)] = len(events) if whole else -1
+            told[str(originator)] = _told(events)
         for event in events:
             if event.type == "touchpoint_applied":
                 yield _touchpoint(event, holders, counted)
             elif event.type == "quarantined":
                 yield _refusal(event)
+
+
+def _told(events: list[RecordedEvent]) -> _Told:
+    whole = all(event.version == number for number, event in enumerate(events, 1))
+    lifecycles = [(event.version, _lifecycle_after(event)) for event in events if event.type in LIFECYCLE_CHANGING]
+    return _Told(len(events) if whole else -1, lifecycles)
+
+
+def _lifecycle_after(event: RecordedEvent) -> str:
+    if event.type == "customer_merged_into":
+        return "prospect"
+    said = readable(_lifecycle, event.state)
+    return said.after if said else "unreadable"
 
 
 def _touchpoint(event: RecordedEvent, holders: Holders, counted: Places) -> Shown:

@@ -7,7 +7,7 @@ else's is refused with `Stale`, so whatever a writer has cached is true whenever
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 from uuid import UUID
@@ -131,6 +131,9 @@ class EventStore(Protocol):
 
     def events_of(self, originator: UUID) -> list[RecordedEvent]:
         """In version order."""
+
+    def events_since(self, versions: Mapping[UUID, int]) -> list[RecordedEvent]:
+        """Each originator's events after that version of it: one originator's together, in version order."""
 
     def originators_after(self, id: int) -> list[UUID]:
         """Each originator with an event after that notification id, once, in no particular order."""

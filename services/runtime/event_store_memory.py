@@ -1,6 +1,6 @@
 """An event store in memory, for tests of pure stages: the semantics of the real ones, without their files."""
 
-from collections.abc import Collection, Container, Iterable, Iterator, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from sys import maxsize
 from threading import Lock
@@ -181,6 +181,10 @@ class MemoryEventStore:
     def events_of(self, originator: UUID) -> list[RecordedEvent]:
         every = self.events_after(0, maxsize)
         return sorted((event for event in every if event.originator == originator), key=lambda event: event.version)
+
+    def events_since(self, versions: Mapping[UUID, int]) -> list[RecordedEvent]:
+        later = [event for event in self.events_after(0, maxsize) if event.version > versions.get(event.originator, maxsize)]
+        return sorted(later, key=lambda event: (event.originator, event.version))
 
     def originators_after(self, id: int) -> list[UUID]:
         return list({event.originator for event in self.events_after(id, maxsize)})

@@ -5,7 +5,7 @@ Written by binary COPY, which cost a fifth less than arrays; updates go through 
 """
 
 import contextlib
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from struct import Struct
 from typing import Any
@@ -15,7 +15,15 @@ import psycopg
 from psycopg import Connection
 
 from services.runtime.event_store import TRACES, BeingExchanged, Items, RecordedEvent, Rows, Stale, Transaction, checked_kinds, last_of_each
-from services.runtime.postgres_schema import MIGRATION_RECORD, PostgresRecorder, connect, create_tables, end_stuck_writer, new_recorder
+from services.runtime.postgres_schema import (
+    EVENTS_SINCE,
+    MIGRATION_RECORD,
+    PostgresRecorder,
+    connect,
+    create_tables,
+    end_stuck_writer,
+    new_recorder,
+)
 
 ROWS_A_PAGE = 1_000
 SET_WATERMARK = "INSERT INTO watermarks VALUES (%s, %s) ON CONFLICT(name) DO UPDATE SET value = excluded.value"
@@ -104,6 +112,9 @@ class PostgresEventStore:
 
     def events_of(self, originator: UUID) -> list[RecordedEvent]:
         return self._events("WHERE originator_id = %s ORDER BY originator_version", (originator,))
+
+    def events_since(self, versions: Mapping[UUID, int]) -> list[RecordedEvent]:
+        return [RecordedEvent(*row) for row in self._select(EVENTS_SINCE, (list(versions.keys()), list(versions.values())))]
 
     def _events(self, where: str, parameters: Sequence[Any]) -> list[RecordedEvent]:
         columns = "notification_id, originator_id, originator_version, topic, state"

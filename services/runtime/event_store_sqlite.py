@@ -8,7 +8,7 @@ the rest so that it can run in a thread.
 import fcntl
 import os
 import sqlite3
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import IO, Any
@@ -26,10 +26,10 @@ from services.runtime.event_store import (
     checked_kinds,
     last_of_each,
 )
-from services.runtime.sqlite_file import MIGRATION_RECORD, connect, open_recorder
+from services.runtime.sqlite_file import MIGRATION_RECORD, among, connect, events_since, open_recorder
 
 ROWS_A_STATEMENT = (256, 32, 4, 1)
-KEYS_A_QUERY = 500
+ROWS_A_PAGE = 500
 
 
 class SQLiteEventStore:
@@ -63,22 +63,22 @@ class SQLiteEventStore:
         return stored
 
     def rows(self, kind: str, keys: Collection[str]) -> dict[str, bytes]:
-        return dict(self._among(f"SELECT key, value FROM {self._row_table(kind)} WHERE key IN (%s)", keys))
+        return dict(among(self._db, f"SELECT key, value FROM {self._row_table(kind)} WHERE key IN (%s)", keys))
 
     def items(self, kind: str, groups: Collection[str]) -> dict[str, list[tuple[str, bytes]]]:
         found: dict[str, list[tuple[str, bytes]]] = {}
         sql = f"SELECT owner, item, value FROM {self._item_table(kind)} WHERE owner IN (%s) ORDER BY owner, item"
-        for owner, item, value in self._among(sql, set(groups)):
+        for owner, item, value in among(self._db, sql, set(groups)):
             found.setdefault(owner, []).append((item, value))
         return found
 
     def all_rows(self, kind: str) -> Iterator[tuple[str, bytes]]:
         select = f"SELECT key, value FROM {self._row_table(kind)}"
-        page = self._db.execute(f"{select} ORDER BY key LIMIT {KEYS_A_QUERY}").fetchall()
+        page = self._db.execute(f"{select} ORDER BY key LIMIT {ROWS_A_PAGE}").fetchall()
         while page:
             yield from page
             after = page[-1][0]
-            page = self._db.execute(f"{select} WHERE key > ? ORDER BY key LIMIT {KEYS_A_QUERY}", (after,)).fetchall()
+            page = self._db.execute(f"{select} WHERE key > ? ORDER BY key LIMIT {ROWS_A_PAGE}", (after,)).fetchall()
 
     def due(self, now_ms: int, limit: int) -> list[str]:
         sql = "SELECT key FROM timers WHERE due <= ? ORDER BY due, key LIMIT ?"
@@ -93,6 +93,9 @@ class SQLiteEventStore:
     def _events(self, where: str, parameters: tuple[Any, ...]) -> list[RecordedEvent]:
         sql = f"SELECT rowid, originator_id, originator_version, topic, state FROM stored_events {where}"
         return [RecordedEvent(n, UUID(hex=o), v, t, s) for n, o, v, t, s in self._db.execute(sql, parameters)]
+
+    def events_since(self, versions: Mapping[UUID, int]) -> list[RecordedEvent]:
+        return list(events_since(self._db, versions))
 
     def originators_after(self, id: int) -> list[UUID]:
         sql = "SELECT DISTINCT originator_id FROM stored_events WHERE rowid > ?"
@@ -118,15 +121,6 @@ class SQLiteEventStore:
             there = None
         if there != self._file:
             raise StoreLost(f"{self._path} was deleted or replaced while it was in use")
-
-    def _among(self, sql: str, keys: Collection[str]) -> Iterator[tuple[Any, ...]]:
-        """Rows of SELECT … IN (%s), padded so that one prepared statement serves."""
-        every = list(keys)
-        for i in range(0, len(every), KEYS_A_QUERY):
-            part: list[str | None] = list(every[i : i + KEYS_A_QUERY])
-            size = next(size for size in (1, 8, 64, KEYS_A_QUERY) if size >= len(part))
-            part += [None] * (size - len(part))
-            yield from self._db.execute(sql % ",".join("?" * size), part).fetchall()
 
     def _row_table(self, kind: str) -> str:
         if kind not in self._row_kinds:

@@ -14,6 +14,12 @@ from psycopg.sql import SQL, Identifier
 from services.runtime.event_store import checked_kinds
 
 MIGRATION_RECORD = "__migration__"  # the library's own row in its tracking table
+EVENTS_SINCE = """
+    SELECT notification_id, originator_id, originator_version, topic, state
+    FROM unnest(%s::uuid[], %s::bigint[]) AS wanted(originator, version)
+    JOIN stored_events ON originator_id = wanted.originator AND originator_version > wanted.version
+    ORDER BY originator_id, originator_version
+    """
 SESSION = (
     "SET statement_timeout = '30s'",
     "SET idle_in_transaction_session_timeout = '10s'",  # a writer that was stopped must not hold up the others

@@ -1,7 +1,7 @@
 """An event store as it was at one moment, read whole while its writers go on: for proofs and for rebuilding, never for deciding."""
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from itertools import count, groupby
 from pathlib import Path
 from typing import Any, Protocol, Self
@@ -11,8 +11,9 @@ import psycopg
 from psycopg.sql import SQL, Identifier
 
 from services.runtime.event_store import LOST, RecordedEvent, checked_kinds
+from services.runtime.postgres_schema import EVENTS_SINCE
 from services.runtime.settings import Settings
-from services.runtime.sqlite_file import MIGRATION_RECORD
+from services.runtime.sqlite_file import MIGRATION_RECORD, among, events_since
 
 ROWS_A_FETCH = 2_000
 EVENT = "originator_id, originator_version, topic, state"
@@ -31,6 +32,8 @@ class _Reader(Protocol):
     def query(self, sql: str, parameters: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]: ...
     def text(self, key: Any) -> str: ...
     def uuid(self, value: Any) -> UUID: ...
+    def among(self, table: str, keys: Collection[str]) -> Iterator[tuple[str, bytes]]: ...
+    def events_since(self, versions: Mapping[UUID, int]) -> Iterator[RecordedEvent]: ...
     def close(self) -> None: ...
 
 
@@ -68,6 +71,11 @@ class StoreSnapshot:
         (table,) = checked_kinds([kind])
         return ((self._reader.text(key), bytes(value)) for key, value in self._reader.query(f"SELECT key, value FROM rows_{table}"))
 
+    def rows_of(self, kind: str, keys: Collection[str]) -> dict[str, bytes]:
+        """The values of those keys that exist."""
+        (table,) = checked_kinds([kind])
+        return dict(self._reader.among(f"rows_{table}", keys))
+
     def items(self, kind: str) -> Iterator[tuple[str, str, bytes]]:
         """(group, item key, value), ordered by group."""
         (table,) = checked_kinds([kind])
@@ -99,6 +107,10 @@ class StoreSnapshot:
         found = self._events("ORDER BY originator_id, originator_version")
         return ((originator, list(events)) for originator, events in groupby(found, key=lambda event: event.originator))
 
+    def events_since(self, versions: Mapping[UUID, int]) -> Iterator[RecordedEvent]:
+        """Each originator's events after that version of it: one originator's together, in version order."""
+        return self._reader.events_since(versions)
+
     def _events(self, which: str) -> Iterator[RecordedEvent]:
         uuid = self._reader.uuid
         rows = self._reader.query(f"SELECT {self._reader.id_column}, {EVENT} FROM stored_events {which}")
@@ -126,6 +138,12 @@ class _SQLite:
     def uuid(self, value: Any) -> UUID:
         return UUID(hex=value)
 
+    def among(self, table: str, keys: Collection[str]) -> Iterator[tuple[str, bytes]]:
+        yield from among(self._db, f"SELECT key, value FROM {table} WHERE key IN (%s)", keys)
+
+    def events_since(self, versions: Mapping[UUID, int]) -> Iterator[RecordedEvent]:
+        return events_since(self._db, versions)
+
     def close(self) -> None:
         self._db.close()
 
@@ -151,6 +169,14 @@ class _Postgres:
 
     def uuid(self, value: Any) -> UUID:
         return value if isinstance(value, UUID) else UUID(str(value))
+
+    def among(self, table: str, keys: Collection[str]) -> Iterator[tuple[str, bytes]]:
+        found = self.query(f"SELECT key, value FROM {table} WHERE key = ANY(%s::bytea[])", ([key.encode() for key in keys],))
+        return ((self.text(key), bytes(value)) for key, value in found)
+
+    def events_since(self, versions: Mapping[UUID, int]) -> Iterator[RecordedEvent]:
+        found = self.query(EVENTS_SINCE, (list(versions.keys()), list(versions.values())))
+        return (RecordedEvent(id, self.uuid(originator), version, type, bytes(state)) for id, originator, version, type, state in found)
 
     def close(self) -> None:
         self._db.close()

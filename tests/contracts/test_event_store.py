@@ -438,6 +438,20 @@ def test_a_page_of_events_is_cut_at_its_limit(store: EventStore) -> None:
     assert store.events_after(0, 0) == []
 
 
+def test_of_each_originator_the_events_after_a_version_are_read_together_and_in_order(store: EventStore) -> None:
+    # given
+    others = [UUID(int=n) for n in range(2, 90)]
+    store.commit(Transaction(events=[event(ALICE, 1), event(BOB, 1), event(ALICE, 2), *(event(other, 1) for other in others)]))
+    store.commit(Transaction(events=[event(ALICE, 3), event(BOB, 2)]))
+    # when
+    found = store.events_since({ALICE: 1, BOB: 2, UUID(int=100): 0} | dict.fromkeys(others, 0))
+    # then
+    assert [(one.id, one.version) for one in found if one.originator == ALICE] == [(3, 2), (92, 3)]
+    assert sorted(one.originator for one in found if one.originator != ALICE) == others
+    assert found == sorted(found, key=lambda one: (one.originator, one.version))
+    assert store.events_since({BOB: 2}) == store.events_since({}) == []
+
+
 def test_only_one_process_publishes_until_it_leaves(database: Database) -> None:
     # given
     ours, theirs = database.open(), database.open()

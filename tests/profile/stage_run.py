@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from schemas.profile_events import Profile
+from services.profile.customers import SAVE_EVERY
 from services.profile.identifiers import IdentityPolicy
 from services.profile.lifecycle import LifecyclePolicy
 from services.profile.stage import KINDS, ProfileStage
@@ -21,10 +22,10 @@ NOW = (NOON + 300 * DAY) // 1000
 class Run:
     """The stage, its clock, and what it published."""
 
-    def __init__(self, remember: int = 1000, now_ms: int = NOW, policy: IdentityPolicy = POLICY) -> None:
+    def __init__(self, remember: int = 1000, now_ms: int = NOW, policy: IdentityPolicy = POLICY, save_every: int = SAVE_EVERY) -> None:
         self.store = MemoryEventStore(kinds=KINDS)
         self.clock = SetClock(now_ms)
-        self.stage = ProfileStage(self.store, policy, LifecyclePolicy(), self.clock, remember)
+        self.stage = ProfileStage(self.store, policy, LifecyclePolicy(), self.clock, remember, save_every)
         self.offset = 0
         self.outcomes: Counter[tuple[str, str]] = Counter()
 

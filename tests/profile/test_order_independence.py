@@ -95,3 +95,22 @@ def test_what_time_alone_changes_does_not_depend_on_when_it_was_looked_at(
     once.feed(*log)
     without_time = [{k: v for k, v in profile.items() if k != "as_of"} for profile in often.living().values()]
     assert without_time == [{k: v for k, v in once.living()[profile["customer_id"]].items() if k != "as_of"} for profile in without_time]
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(two_orders(), st.sampled_from([1, 2, 3, 8]), st.integers(0, 300))
+def test_a_stage_that_forgets_everything_between_batches_publishes_the_same_bytes(
+    orders: tuple[list[Any], list[list[Any]], int], save_every: int, days: int
+) -> None:
+    _, batches, remember = orders
+    whole, forgetful = Run(), Run(remember, save_every=save_every)
+    for batch in batches:
+        later = whole.clock.now_ms() + days * 24 * 3_600_000 // len(batches)
+        whole.feed(*batch)
+        whole.tick(later)
+        forgetful.feed(*batch)
+        forgetful.stage.forget()
+        forgetful.tick(later)
+        forgetful.stage.forget()
+    assert forgetful.store.events_after(0, 100_000) == whole.store.events_after(0, 100_000)
+    assert forgetful.profiles() == whole.profiles()

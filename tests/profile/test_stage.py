@@ -354,3 +354,14 @@ def test_a_touchpoint_from_the_future_beyond_a_day_waits_in_quarantine() -> None
     run = Run(now_ms=NOW)
     run.feed(touchpoint("e1", "customer_id:1", hour=402 * 24))
     assert run.outcomes == {("quarantined", "time_out_of_range"): 1}
+
+
+def test_a_customer_is_lost_from_the_very_millisecond_on() -> None:
+    run = Run(now_ms=NOON // 1000)
+    run.feed(touchpoint("e1", "email:ada@example.org", type="purchase", order_id="o", total_minor=1, currency="EUR"))
+
+    run.tick((NOON + 180 * DAY) // 1000 - 1)
+    assert run.only()["lifecycle"] == "at_risk"
+    run.tick((NOON + 180 * DAY) // 1000)
+
+    assert run.only()["lifecycle"] == "lost"

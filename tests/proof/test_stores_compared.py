@@ -152,7 +152,7 @@ def test_an_untouched_copy_shows_no_difference_and_counts_its_customers(proof: P
 
 def test_a_changed_field_is_named_with_its_customer_and_both_values(proof: Proof) -> None:
     live = proof.copy()
-    (customer, *record), id = first_row(live / "profile.sqlite", "rows_customers", lambda row: row[4] is None)
+    (customer, *record), id = first_row(live / "profile.sqlite", "rows_customers", lambda row: row[2] and row[4] is None)
     record[2] = "lost" if record[2] != "lost" else "new"
     replace(live / "profile.sqlite", "rows_customers", id, [customer, *record])
 
@@ -160,6 +160,18 @@ def test_a_changed_field_is_named_with_its_customer_and_both_values(proof: Proof
 
     assert (difference.customer, difference.table, difference.field) == (customer, "customer", "lifecycle")
     assert difference.found == record[2] != difference.expected
+
+
+def test_a_row_that_was_changed_is_found_even_where_later_events_put_it_right(proof: Proof) -> None:
+    live = proof.copy()
+    (customer, *record), id = first_row(live / "profile.sqlite", "rows_customers", lambda row: not row[2] and row[4] is None)
+    assert record[2] == "prospect"
+    record[2] = "lost"
+    replace(live / "profile.sqlite", "rows_customers", id, [customer, *record])
+
+    (difference,) = proof.compare(live)["profile"].differences
+
+    assert (difference.customer, difference.field, difference.expected) == (customer, "lifecycle", "lost")
 
 
 def test_points_that_were_changed_in_a_posted_entry_are_found_in_the_ledger_and_in_its_sum(proof: Proof) -> None:

@@ -60,6 +60,8 @@ def test_a_snapshot_shows_everything_of_its_moment_and_nothing_of_later_commits(
             ONE: [1, 2],
             OTHER: [1],
         }
+        assert [(event.id, event.originator) for event in snapshot.events_since({ONE: 1, OTHER: 0})] == [(3, ONE), (2, OTHER)]
+        assert snapshot.rows_of("things", ["b", "c"]) == {"b": b"2"}
     with open_snapshot(settings, "snapped") as snapshot:
         assert snapshot.originators_after(3) == {OTHER}
         assert dict(snapshot.rows("things")) == {"ü:1": b"\x00\xff"}
