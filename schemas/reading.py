@@ -20,6 +20,7 @@ MAX_DEPTH = 32
 MAX_CLOCK_SKEW_MICROS = 24 * 3600 * 1_000_000
 """How far in the future of its arrival a touchpoint may lie: a channel's clock may be a day ahead, not a year."""
 
+OPENING_BRACE = ord("{")
 _EMPTY = msgspec.Raw(b"{}")
 _Identifier = struct_of(Identifier)
 _strings = re.compile(rb'"(?:[^"\\]|\\.)*"')
@@ -62,7 +63,7 @@ Touchpoint = struct_of(
 )
 """A touchpoint as it travels: times in canonical spelling, ``payload`` and ``context`` as the bytes that came."""
 
-_decode = msgspec.json.Decoder(Touchpoint).decode
+_decode: Callable[[bytes], Any] = msgspec.json.Decoder(Touchpoint).decode
 _encode = msgspec.json.Encoder().encode
 
 
@@ -82,18 +83,24 @@ def read(raw: bytes, arrived_at: str) -> tuple[Any, Any]:
     the topic itself, so that reading the log again finds the same.
     """
     _check_bytes(raw)
-    touchpoint = _read_as(_decode, raw, "$")
-    decoder = _payload_decoders.get((touchpoint.type, touchpoint.version))
-    if decoder is None:
-        raise _unknown(touchpoint.type, touchpoint.version)
-    payload = _read_as(decoder, touchpoint.payload, "$.payload")
-    touchpoint.occurred_at = _time(touchpoint.occurred_at, "$.occurred_at")
-    touchpoint.received_at = _time(touchpoint.received_at or arrived_at, "$.received_at")
+    path = "$"
+    try:
+        touchpoint = _decode(raw)
+        decode = _payload_decoders.get((touchpoint.type, touchpoint.version))
+        if decode is None:
+            raise _unknown(touchpoint.type, touchpoint.version)
+        path = "$.payload"
+        payload = decode(touchpoint.payload)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise _refused(error, path) from error
+    touchpoint.occurred_at = occurred_at = _time(touchpoint.occurred_at, "$.occurred_at")
+    touchpoint.received_at = received_at = _time(touchpoint.received_at or arrived_at, "$.received_at")
     if touchpoint.original_timestamp is not None:
         touchpoint.original_timestamp = _time(touchpoint.original_timestamp, "$.original_timestamp")
-    _check_time(touchpoint.received_at, arrived_at, "$.received_at")
-    _check_time(touchpoint.occurred_at, touchpoint.received_at, "$.occurred_at")
-    if touchpoint.context and bytes(touchpoint.context)[:1] != b"{":
+    if not "1970" <= occurred_at <= received_at <= arrived_at:
+        _check_time(received_at, arrived_at, "$.received_at")
+        _check_time(occurred_at, received_at, "$.occurred_at")
+    if touchpoint.context and memoryview(touchpoint.context)[0] != OPENING_BRACE:
         raise Unreadable("invalid", "Expected `object`", "$.context")
     return touchpoint, payload
 
@@ -103,16 +110,13 @@ def payload_of(kind: str, version: int, raw: msgspec.Raw | bytes) -> Any:
     return _payload_decoders[kind, version](raw)
 
 
-def _read_as(decoder: Callable[[bytes], Any], raw: bytes, path: str) -> Any:
-    try:
-        return decoder(raw)
-    except msgspec.ValidationError as error:
+def _refused(error: Exception, path: str) -> Unreadable:
+    if isinstance(error, msgspec.ValidationError):
         detail, _, inner = str(error).partition(" - at `$")
-        raise Unreadable("invalid", detail, path + inner.rstrip("`")) from error
-    except msgspec.DecodeError as error:
-        raise Unreadable("not_json", str(error), path) from error
-    except RecursionError as error:
-        raise Unreadable("too_deep", REASONS["too_deep"], path) from error
+        return Unreadable("invalid", detail, path + inner.rstrip("`"))
+    if isinstance(error, msgspec.DecodeError):
+        return Unreadable("not_json", str(error), path)
+    return Unreadable("too_deep", REASONS["too_deep"], path)
 
 
 def _time(text: str, path: str) -> str:
@@ -159,7 +163,7 @@ def _check_bytes(raw: bytes) -> None:
             raw.decode()
         except UnicodeDecodeError as error:
             raise Unreadable("not_utf8", f"byte {error.start} is not UTF-8") from error
-    if b"\\u0000" in raw and _nul.search(raw):
+    if b"\\" in raw and b"\\u0000" in raw and _nul.search(raw):
         raise Unreadable("nul_character", "remove \\u0000")
     if b"\x00" in raw:
         raise Unreadable("nul_character", f"byte {raw.index(0)} is NUL")

@@ -1,4 +1,4 @@
-"""What is known of a customer, by anchor: ``take`` adds a touchpoint, ``combined`` adds two. Pure, and commutative.
+"""What is known of a customer, by anchor: ``take`` adds a touchpoint, ``together`` adds several up. Pure, and commutative.
 
 Every field is a sum, a minimum, a maximum, the latest in fact order, a set, or the top k in fact order, so that neither the
 order of arrival nor merging and splitting customers changes what comes out. Numbers are integers: their sums are exact.
@@ -6,7 +6,8 @@ order of arrival nor merging and splitting customers changes what comes out. Num
 
 from bisect import insort
 from collections.abc import Callable, Sequence
-from functools import reduce
+from copy import copy
+from operator import add
 from typing import Any, TypeVar
 
 import msgspec
@@ -76,36 +77,25 @@ def take(facts: Facts, touchpoint: Any, payload: Any) -> None:
         adder(facts, at, touchpoint.event_id, payload)
 
 
-def combined(one: Facts, other: Facts) -> Facts:
-    """Both together; neither is changed."""
-    total = Facts(
-        first=min(one.first, other.first),
-        last=max(one.last, other.last),
-        count=one.count + other.count,
-        types=_united(one.types, other.types, _tallies),
-        channels=_united(one.channels, other.channels, _tallies),
-        traits=_united(one.traits, other.traits, max),
-        spend=_united(one.spend, other.spend, _sums),
-        orders=sorted(one.orders + other.orders)[-RECENT_ORDERS:],
-        first_order=min(filter(None, (one.first_order, other.first_order)), default=None),
-        items=_united(one.items, other.items, int.__add__),
-        categories=_united(one.categories, other.categories, _tallies),
-        refunds=_united(one.refunds, other.refunds, min),
-        cases=_united(one.cases, other.cases, _same_case),
-        surveys=_united(one.surveys, other.surveys, _same_survey),
-        sentiment=_sums(one.sentiment, other.sentiment),
-        conversations=_united(one.conversations, other.conversations, _same_conversation),
-        needs=_united(one.needs, other.needs, max),
-        opportunities=_united(one.opportunities, other.opportunities, max),
-        memberships=_united(one.memberships, other.memberships, max),
-        consents=_united(one.consents, other.consents, lambda a, b: _united(a, b, max)),
-    )
-    return total
-
-
 def together(parts: Sequence[Facts]) -> Facts:
-    """All of them; not to be changed, since it shares with its parts."""
-    return reduce(combined, parts) if parts else Facts()
+    """All of them as one; not to be changed, since it shares with its parts."""
+    if len(parts) < 2:
+        return parts[0] if parts else Facts()
+    total = copy(parts[0])
+    orders = list(total.orders)
+    for part in parts[1:]:
+        total.first, total.last = min(total.first, part.first), max(total.last, part.last)
+        total.count += part.count
+        total.types, total.channels = _tallied(total.types, part.types), _tallied(total.channels, part.channels)
+        total.sentiment = _sums(total.sentiment, part.sentiment)
+        orders += part.orders
+        if part.first_order and (total.first_order is None or part.first_order < total.first_order):
+            total.first_order = part.first_order
+        for name, both in _UNITED:
+            if entries := getattr(part, name):
+                setattr(total, name, _united(getattr(total, name), entries, both))
+    total.orders = sorted(orders)[-RECENT_ORDERS:]
+    return total
 
 
 def refunded(facts: Facts) -> tuple[dict[str, int], dict[str, int]]:
@@ -119,13 +109,21 @@ def refunded(facts: Facts) -> tuple[dict[str, int], dict[str, int]]:
 
 
 def _united(one: dict[str, V], other: dict[str, V], both: Callable[[V, V], V]) -> dict[str, V]:
-    if not other:
-        return one
-    return {**one, **{key: both(one[key], value) if key in one else value for key, value in other.items()}}
+    """``both``: of two entries with one name."""
+    united = {**one, **other}
+    if len(united) < len(one) + len(other):
+        for name in one.keys() & other.keys():
+            united[name] = both(one[name], other[name])
+    return united
 
 
-def _tallies(a: list[Any], b: list[Any]) -> list[Any]:
-    return [a[0] + b[0], max(a[1], b[1])]
+def _tallied(one: dict[str, list[Any]], other: dict[str, list[Any]]) -> dict[str, list[Any]]:
+    tallies = {**one, **other}
+    if len(tallies) < len(one) + len(other):
+        for name in one.keys() & other.keys():
+            (count, last), (more, later) = one[name], other[name]
+            tallies[name] = [count + more, later if later > last else last]
+    return tallies
 
 
 def _sums(a: list[int], b: list[int]) -> list[int]:
@@ -273,6 +271,22 @@ def _consent(facts: Facts, at: str, event_id: str, payload: Any) -> None:
     by_channel = facts.consents.setdefault(payload.purpose, {})
     _newest(by_channel, payload.channel, [at, event_id, payload.granted, payload.wording_version])
 
+
+_UNITED: tuple[tuple[str, Callable[[Any, Any], Any]], ...] = (
+    ("traits", max),
+    ("spend", _sums),
+    ("items", add),
+    ("categories", lambda one, other: [one[0] + other[0], max(one[1], other[1])]),
+    ("refunds", min),
+    ("cases", _same_case),
+    ("surveys", _same_survey),
+    ("conversations", _same_conversation),
+    ("needs", max),
+    ("opportunities", max),
+    ("memberships", max),
+    ("consents", lambda one, other: _united(one, other, max)),
+)
+"""Field → how two parts' entries of one name become one."""
 
 _ADDERS: dict[str, Callable[[Facts, str, str, Any], None]] = {
     "purchase": _purchase,

@@ -4,18 +4,18 @@ import re
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from hashlib import blake2b
 from typing import NamedTuple
-from uuid import UUID
 
 import phonenumbers
 from email_validator import EmailNotValidError, validate_email
 
 
 class Name(NamedTuple):
-    """A normalised identifier. ``key`` is ``type:value``; ``id`` is derived from it and never changes."""
+    """A normalised identifier. ``key`` is ``type:value``; ``id`` is derived from it and never changes. Names sort by strength."""
 
+    rank: int
     key: str
     id: str
     type: str
@@ -74,20 +74,21 @@ class Names:
 
     def _made(self, kind: str, value: str, region: str) -> Name | None:
         normal = normalised(kind, value, region)
-        if normal is None or normal in self._blocked or _folded(value) in self._blocked:
+        if normal is None or (self._blocked and (normal in self._blocked or _folded(value) in self._blocked)):
             return None
         key = f"{kind}:{normal}"
-        return Name(key, derived_id(key, self._policy.key), kind, normal)
+        return Name(self._policy.rank(kind), key, derived_id(key, self._policy.key), kind, normal)
 
 
 def derived_id(key: str, secret: bytes) -> str:
     """The customer id of an identifier: BLAKE2b keyed by the installation, in the form of a UUID."""
-    return str(UUID(bytes=blake2b(key.encode(), digest_size=16, key=secret[:64]).digest()))
+    digest = blake2b(key.encode(), digest_size=16, key=secret[:64]).hexdigest()
+    return f"{digest[:8]}-{digest[8:12]}-{digest[12:16]}-{digest[16:20]}-{digest[20:]}"
 
 
 def normalised(kind: str, value: str, region: str) -> str | None:
     """The one spelling of a value of this type; None where it is none."""
-    text = unicodedata.normalize("NFKC", value).strip()
+    text = value.strip() if value.isascii() else unicodedata.normalize("NFKC", value).strip()
     return _NORMALISERS.get(kind, _as_it_is)(text, region) or None
 
 
@@ -114,13 +115,41 @@ def _email(text: str, _: str) -> str | None:
 
 def _phone(text: str, region: str) -> str | None:
     """E.164. A number without a country code is one of ``region``."""
+    if number := _plain_phone(text):
+        return number
     try:
-        number = phonenumbers.parse(text, region)
+        parsed = phonenumbers.parse(text, region)
     except phonenumbers.NumberParseException:
         return None
-    if not phonenumbers.is_possible_number(number):
+    if not phonenumbers.is_possible_number(parsed):
         return None
-    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+    return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
+
+
+_international_form = re.compile(r"\+[1-9][0-9]*(?:[ -][0-9]+)*").fullmatch
+
+
+def _plain_phone(text: str) -> str | None:
+    """An international number of digits alone, as the library says it too, in a tenth of the time; None where it must be asked."""
+    if not _international_form(text):
+        return None
+    digits = text[1:].replace(" ", "").replace("-", "")
+    for size in (1, 2, 3):
+        if numbering := _numbering(digits[:size]):
+            lengths, has_prefix = numbering
+            national = digits[size:]
+            return f"+{digits}" if len(national) in lengths and national[0] != "0" and not has_prefix(national) else None
+    return None
+
+
+@cache
+def _numbering(country_code: str) -> tuple[frozenset[int], Callable[[str], object]] | None:
+    """The lengths of a country's numbers, and what finds digits at their beginning that are dialled within the country only."""
+    region = phonenumbers.region_code_for_country_code(int(country_code))
+    metadata = phonenumbers.PhoneMetadata.metadata_for_region(region, None)
+    if metadata is None or metadata.general_desc is None:
+        return None
+    return frozenset(metadata.general_desc.possible_length), re.compile(metadata.national_prefix_for_parsing or "(?!)").match
 
 
 _handle_form = re.compile(r"^(?:(?P<network>[^/:@\s]+)[/:])?@?(?P<name>[^@\s]+(?:@[^@\s]+)?)$")

@@ -1,6 +1,7 @@
 """A customer shown whole: facts and identifiers → the message of the ``profiles`` topic. Pure."""
 
 from collections.abc import Iterable, Sequence
+from operator import itemgetter
 from typing import Any
 
 import msgspec
@@ -12,6 +13,7 @@ from services.profile.facts import Facts, refunded
 from services.profile.identity import Member
 
 FAVOURITES = 5
+_second = itemgetter(1)
 _encode = msgspec.json.Encoder().encode
 _Held = struct_of(published.HeldIdentifier)
 _Trait = struct_of(published.Trait)
@@ -61,8 +63,9 @@ def _reached(shown: dict[str, Any], members: Sequence[Member]) -> None:
 
 def _seen(shown: dict[str, Any], facts: Facts) -> None:
     shown["first_seen_at"], shown["last_seen_at"], shown["touchpoints"] = facts.first, facts.last, facts.count
-    shown["by_type"], shown["by_channel"] = _activity(facts.types), _activity(facts.channels)
-    shown["usual_channel"] = _most(facts.channels)
+    channels = sorted(facts.channels.items())
+    shown["by_type"], shown["by_channel"] = _activity(sorted(facts.types.items())), _activity(channels)
+    shown["usual_channel"] = max(channels, key=_second)[0]  # of several with the most the latest, then the first by name
     if facts.traits:
         shown["traits"] = {name: _trait(said) for name, said in sorted(facts.traits.items()) if said[2] is not None}
         declared = facts.traits.get("preferred_channel", (None, None, None))[2]
@@ -73,8 +76,8 @@ def _bought(shown: dict[str, Any], facts: Facts) -> None:
     by_currency, by_order = refunded(facts)
     shown["spend"] = {currency: _spend(sums, by_currency.get(currency, 0)) for currency, sums in sorted(facts.spend.items())}
     shown["recent_orders"] = [_order(said, by_order) for said in reversed(facts.orders)]
-    shown["favourite_items"] = _favourites(facts.items.items())
-    shown["favourite_categories"] = _favourites((name, tally[0]) for name, tally in facts.categories.items())
+    shown["favourite_items"] = _favourites(facts.items)
+    shown["favourite_categories"] = _favourites({name: tally[0] for name, tally in facts.categories.items()})
     shown["first_order_at"], shown["last_order_at"] = facts.first_order, facts.orders[-1][0] if facts.orders else None
     shown["orders"] = sum(sums[0] for sums in facts.spend.values())
 
@@ -132,17 +135,8 @@ def _trait(said: list[Any]) -> Any:
     return _Trait(value=said[2], occurred_at=said[0], event_id=said[1])
 
 
-def _activity(tallies: dict[str, list[Any]]) -> dict[str, Any]:
-    return {name: _Activity(count=count, last_at=last) for name, (count, last) in sorted(tallies.items())}
-
-
-def _most(tallies: dict[str, list[Any]]) -> str | None:
-    """The name with the most; of several, the latest, then the first by name."""
-    best: tuple[list[Any], str] | None = None
-    for name in sorted(tallies):
-        if best is None or tallies[name] > best[0]:
-            best = tallies[name], name
-    return best[1] if best else None
+def _activity(tallies: Iterable[tuple[str, list[Any]]]) -> dict[str, Any]:
+    return {name: _Activity(count=count, last_at=last) for name, (count, last) in tallies}
 
 
 def _spend(sums: list[int], refunded_minor: int) -> Any:
@@ -161,9 +155,10 @@ def _order(said: list[Any], by_order: dict[str, int]) -> Any:
     return _Order(order_id=order_id, occurred_at=at, total_minor=total, currency=currency, refunded_minor=by_order.get(order_id, 0))
 
 
-def _favourites(quantities: Iterable[tuple[str, int]]) -> list[Any]:
-    best = sorted(quantities, key=lambda entry: (-entry[1], entry[0]))[:FAVOURITES]
-    return [_Favourite(name=name, quantity=quantity) for name, quantity in best]
+def _favourites(quantities: dict[str, int]) -> list[Any]:
+    """Those of which most was bought; of equals, the first by name."""
+    most = sorted(sorted(quantities.items()), key=_second, reverse=True)[:FAVOURITES]
+    return [_Favourite(name=name, quantity=quantity) for name, quantity in most]
 
 
 def _case(case_id: str, said: list[Any]) -> Any:

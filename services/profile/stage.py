@@ -15,10 +15,10 @@ from schemas.times import from_micros, from_millis
 from schemas.upcasting import upcast
 from services.profile.changes import Changes
 from services.profile.customers import KINDS as CUSTOMER_KINDS
-from services.profile.customers import SAVE_EVERY, Customer, Customers, uuid_of
+from services.profile.customers import SAVE_EVERY, Customer, Customers, text_of, uuid_of
 from services.profile.facts import together
 from services.profile.identifiers import IdentityPolicy, Name, Names
-from services.profile.identity import Fact, LinkedSet, Member, first_seen, is_known, observe, strongest_first
+from services.profile.identity import Fact, LinkedSet, Member, extended, first_seen, is_known, observe, strongest_first
 from services.profile.lifecycle import LifecyclePolicy, standing
 from services.profile.membership import announce
 from services.profile.snapshot import merged_json, profile_json
@@ -68,6 +68,9 @@ class ProfileStage:
         changes = self._begin()
         arrivals = self._unseen(self._arrivals(records, changes, transaction), changes, transaction)
         self._customers.load_for({name.key for arrival in arrivals for name in arrival.names})
+        if arrivals:
+            transaction.rows["touchpoints"] = {}
+            transaction.outcomes["applied", ""] = len(arrivals)
         for arrival in arrivals:
             self._apply(arrival, changes, transaction)
         return self._end(changes, transaction)
@@ -88,7 +91,7 @@ class ProfileStage:
         return self._end(changes, transaction)
 
     def snapshots(self, originators: Collection[UUID]) -> Iterable[Message]:
-        ids = [str(originator) for originator in originators]
+        ids = [text_of(originator) for originator in originators]
         self._customers.load_customers(ids)
         as_of = from_micros(self._now())
         for id in ids:
@@ -119,7 +122,7 @@ class ProfileStage:
         names = [name for one in touchpoint.identifiers if (name := of(one.type, one.value, region))]
         if not names:
             raise Unreadable("no_usable_identifier", "every identifier is blocked, or is none of its type", "$.identifiers")
-        return names if len(names) == 1 else strongest_first(self._identity, names)
+        return names if len(names) == 1 else strongest_first(names)
 
     def _unseen(self, arrivals: list[Arrival], changes: Changes, transaction: Transaction) -> list[Arrival]:
         """Those whose event_id is new, marked as seen; repeats are dropped, or quarantined where the content differs."""
@@ -168,8 +171,7 @@ class ProfileStage:
         customers.take(customer, member.id, touchpoint, one.payload)
         changes.touchpoint_applied(customer, member.id, joined, touchpoint, names)
         seen = content_digest(touchpoint).to_bytes(8, "big") + uuid_of(customer.id).bytes + customer.sequence.to_bytes(8, "big")
-        transaction.rows.setdefault("touchpoints", {})[touchpoint.event_id] = seen
-        transaction.outcomes["applied", ""] += 1
+        transaction.rows["touchpoints"][touchpoint.event_id] = seen
         if log.isEnabledFor(logging.DEBUG):
             log.debug("applied", extra={"event_id": touchpoint.event_id, "customer_id": customer.id, "sequence": customer.sequence})
         if touchpoint.type == "purchase":
@@ -181,11 +183,16 @@ class ProfileStage:
         """Takes in what the touchpoint says about who is who (``counts``: decides): its anchor's set, the members new to its
         customer, and the customers that hold other identifiers than before."""
         customers = self._customers
-        known = [customers.sets[name.key] for name in names if name.key in customers.sets]
-        if not known and counts is None and (fresh := first_seen(self._identity, names, fact)):
+        known = [one for name in names if (one := customers.sets.get(name.key))]
+        if counts is None and not known and (fresh := first_seen(self._identity, names, fact)):
             customers.set_changed(fresh)
             customers.begin(fresh.id, names[0].key)
             return fresh, list(fresh.members.values()), set()
+        if counts is None and len({one.id for one in known}) == 1:
+            (found, *_) = known
+            if (new := extended(self._identity, found, names, fact)) is not None:
+                customers.set_changed(found)
+                return found, new, set()
         observed = observe(self._identity, known, names, fact, counts)
         found = self._keep(observed.sets, names)
         joined, reshaped = announce(customers, changes, observed, fact[1])
@@ -205,9 +212,9 @@ class ProfileStage:
         """Looks where the customer stands by now, and when to look again."""
         if customer.merged_into is not None:
             return
-        known = self._customers.known_of(self._customers.held_by(customer))
-        first = min((facts.first_order for facts in known if facts.first_order), default=None)
-        latest = sorted(order[0] for facts in known for order in facts.orders[-2:])[-2:]
+        known = self._customers.known_of(customer)
+        first = min([facts.first_order for facts in known if facts.first_order], default=None)
+        latest = sorted([order[0] for facts in known for order in facts.orders[-2:]])[-2:]
         now = standing(self._lifecycle, first, latest, self._now_micros)
         if now.lifecycle != customer.lifecycle:
             changes.lifecycle_changed(customer, now.lifecycle, now.since or changes.recorded_at, cause)
@@ -220,8 +227,7 @@ class ProfileStage:
     def _snapshot(self, customer: Customer, as_of: str) -> bytes:
         if customer.merged_into is not None:
             return merged_json(customer.id, customer.sequence, as_of, customer.merged_into)
-        members = self._customers.held_by(customer)
-        known = self._customers.known_of(members)
+        members, known = self._customers.held_by(customer), self._customers.known_of(customer)
         return profile_json(customer.id, customer.sequence, as_of, customer.lifecycle, members, together(known))
 
     def _quarantine(self, record: Record, error: Unreadable, known: Any, changes: Changes, transaction: Transaction) -> None:

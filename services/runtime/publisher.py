@@ -13,7 +13,7 @@ from services.runtime.stage import Message, Stage
 PUBLISHED, SNAPSHOTS = "published", "snapshots"
 MARK_SECONDS = 1.0
 WAIT_SECONDS = 1.0
-SNAPSHOT_SHARE, LEAST_SHARE_SECONDS, SNAPSHOTS_AT_ONCE = 0.2, 0.05, 500
+SNAPSHOT_SHARE, LEAST_SHARE_SECONDS, SNAPSHOTS_AT_ONCE = 0.1, 0.05, 500
 
 
 class Publisher:
@@ -53,7 +53,7 @@ class Publisher:
             raise NotYet(f"{self._outbox.backlog} events wait for Kafka")
 
     def take_snapshots(self, now: float) -> None:
-        """Of everything touched since the last round, in the order of ids, a part at a time: for a fifth of the time at
+        """Of everything touched since the last round, in the order of ids, a part at a time: for a tenth of the time at
         most, so that many changes make snapshots rarer rather than the stage slower. The stage's state must be the
         committed one."""
         if not self._round and now - self._last_round >= self._snapshot_seconds:

@@ -51,7 +51,7 @@ def customers(policy: IdentityPolicy, log: Iterable[dict[str, Any]]) -> dict[str
 def _name(policy: IdentityPolicy, identifier: dict[str, str]) -> Name:
     value = normalised(identifier["type"], identifier["value"], policy.default_region)
     key = f"{identifier['type']}:{value}"
-    return Name(key, derived_id(key, policy.key), identifier["type"], value or "")
+    return Name(policy.rank(identifier["type"]), key, derived_id(key, policy.key), identifier["type"], value or "")
 
 
 def _breaks(policy: IdentityPolicy, group: set[Name]) -> bool:

@@ -1,5 +1,6 @@
 """One person, one spelling."""
 
+import phonenumbers
 import pytest
 from email_validator import EmailNotValidError, validate_email
 from hypothesis import given
@@ -59,3 +60,17 @@ def test_the_short_way_for_plain_addresses_says_what_the_library_says(address: s
     except EmailNotValidError:
         expected = None
     assert normalised("email", address, "US") == expected
+
+
+COUNTRIES = sorted(phonenumbers.COUNTRY_CODE_TO_REGION_CODE)
+
+
+@given(st.sampled_from(COUNTRIES), st.text("0123456789", min_size=1, max_size=14), st.integers(1, 5), st.sampled_from(["", " ", "-"]))
+def test_the_short_way_for_plain_international_numbers_says_what_the_library_says(
+    country: int, national: str, place: int, between: str
+) -> None:
+    text = f"+{country}{between}{national[:place]}{between if national[place:] else ''}{national[place:]}"
+    number = phonenumbers.parse(text) if len(national) > 1 else None
+    possible = number is not None and phonenumbers.is_possible_number(number)
+    expected = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164) if number and possible else None
+    assert normalised("phone", text, "US") == expected

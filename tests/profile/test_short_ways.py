@@ -1,0 +1,46 @@
+"""What is decided by a shorter way is what the long one says."""
+
+from collections.abc import Sequence
+
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.profile.identifiers import IdentityPolicy, Name, Names
+from services.profile.identity import LinkedSet, Member, extended, first_seen, is_known, observe, strongest_first
+from tests.profile.touchpoints import IDENTIFIERS
+
+POLICY = IdentityPolicy(limits={"customer_id": 1, "email": 2}, partner_limit=2)
+pack = msgspec.msgpack.encode
+copied = msgspec.msgpack.Decoder(LinkedSet).decode
+
+
+def names(identifiers: Sequence[str]) -> list[Name]:
+    known = Names(POLICY)
+    return strongest_first([name for one in identifiers if (name := known.of(*one.split(":", 1), "US"))])
+
+
+facts = st.tuples(st.integers(0, 40), st.lists(st.sampled_from(IDENTIFIERS), min_size=1, max_size=4, unique=True))
+
+
+@given(st.lists(facts, max_size=20))
+def test_a_touchpoint_that_moves_nobody_is_taken_in_as_the_long_way_would(log: list[tuple[int, list[str]]]) -> None:
+    sets: dict[str, LinkedSet] = {}
+    for number, (moment, identifiers) in enumerate(log):
+        told, fact = names(identifiers), (f"{moment:04}", f"e{number:04}")
+        known = list({one.id: one for name in told if (one := sets.get(name.key))}.values())
+        shorter = copied(pack(known[0])) if len(known) == 1 else None
+        unchanged = pack([shorter]) if shorter and is_known(shorter, told, fact) else None
+        joined = extended(POLICY, shorter, told, fact) if shorter else None
+        begun = first_seen(POLICY, told, fact) if not known else None
+        observed = observe(POLICY, known, told, fact)
+        if shorter and joined is not None:
+            assert pack(observed.sets) == pack([shorter])
+            moved: list[tuple[Member, str | None]] = [(one.member, one.before) for one in observed.moved]
+            assert (moved, observed.refused) == ([(member, None) for member in joined], [])
+        if unchanged:
+            assert pack(observed.sets) == unchanged
+        if begun:
+            assert [(one.members, one.links) for one in observed.sets] == [(begun.members, begun.links)]
+        for one in observed.sets:
+            sets.update(dict.fromkeys(one.members, one))
