@@ -42,7 +42,7 @@ class NativeQuery:
                 _create_external_table(self._session, name, block)
             insert = self._query.statement.insert
             if insert and not self._query.inline_rows:
-                self.columns = _columns_to_send(self._session, insert.target, insert.columns)
+                self.columns = self._admission.described.of(insert, lambda: _columns_to_send(self._session, insert.target, insert.columns))
                 return
             self.result = NativeResult(self._session, self._query)
             self.first_block = self.result.fetch()

@@ -73,6 +73,26 @@ def test_an_insert_of_many_blocks_arrives_whole(connect: Connect) -> None:
         assert len(client.execute("SELECT * FROM big")) == 50_000
 
 
+def test_an_insert_follows_every_change_of_its_table(connect: Connect) -> None:
+    # given: two clients, of whom one has inserted already
+    one, other = connect(), connect()
+    one.execute("CREATE TABLE default.changing (a Int64, b Int64) ENGINE = MergeTree ORDER BY a")
+    one.execute("INSERT INTO default.changing (a, b) VALUES", [(1, 1)])
+    # when: the other changes the table, takes it away, and makes another of its name
+    other.execute("ALTER TABLE default.changing MODIFY COLUMN b String")
+    one.execute("INSERT INTO default.changing (a, b) VALUES", [(2, "text")])
+    changed = one.execute("SELECT b FROM default.changing ORDER BY a")
+    other.execute("DROP TABLE default.changing SYNC")
+    with pytest.raises(ServerException) as gone:
+        one.execute("INSERT INTO default.changing (a, b) VALUES", [(3, "text")])
+    other.execute("CREATE TABLE default.changing (a String, b UUID) ENGINE = MergeTree ORDER BY a")
+    one.execute("INSERT INTO default.changing (a, b) VALUES", [("text", uuid.UUID(int=4))])
+    # then
+    assert changed == [("1",), ("text",)]
+    assert gone.value.code == 60
+    assert one.execute("SELECT * FROM default.changing") == [("text", uuid.UUID(int=4))]
+
+
 def test_an_answer_without_rows_still_has_its_columns(client: Client) -> None:
     assert client.execute("SELECT 1 AS a, 'x' AS b WHERE 0", with_column_types=True) == ([], [("a", "UInt8"), ("b", "String")])
     assert client.execute("SHOW TABLES", with_column_types=True) == ([], [("name", "String")])
