@@ -21,6 +21,7 @@ from services.ingest.traced_door import TracedDoor
 from services.ingest.write_keys import write_keys_of
 from services.runtime import metrics
 from services.runtime.http_server import Server, config_of
+from services.runtime.interpreter import tune_interpreter
 from services.runtime.kafka import new_producer
 from services.runtime.log_disk import free_bytes
 from services.runtime.logging import configure_logging
@@ -49,6 +50,7 @@ async def run(settings: Settings) -> int:
     _stop_on_signals(server)
     metrics.STARTED.labels(STAGE).set(time.time())
     appender.start()
+    tune_interpreter()
     try:
         await server.serve()
     except SystemExit:

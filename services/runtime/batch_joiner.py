@@ -1,4 +1,4 @@
-"""Joins the batches of all partitions into few big transactions, and applies them until they are applied."""
+"""Joins the batches of fetches into few big transactions, and applies them until they are applied."""
 
 import asyncio
 import logging
@@ -23,7 +23,7 @@ UNHEALTHY_SECONDS = 30.0
 
 
 class BatchJoiner:
-    """`max_records` or `linger_seconds` since the sink took the last join, whichever comes first, end a join.
+    """`max_records` or `linger_seconds` since the last join was taken, whichever comes first, end a join.
 
     No exception leaves it but StoreLost and programming errors, which crash the app: Faust would count the batch as done.
     """
@@ -35,7 +35,7 @@ class BatchJoiner:
         self._records = 0
         self._arrived, self._taken = asyncio.Event(), asyncio.Event()
         self._woken = False
-        self._last_call = 0.0
+        self._last_take = 0.0
         self._lag = ShownLag(stage)
         self._failing_since: float | None = None
         self._failure = ""
@@ -44,14 +44,14 @@ class BatchJoiner:
             metrics.BATCHES.labels(stage, result)
         metrics.RESTARTS.labels(stage, "reading")
 
-    async def offer(self, batch: Batch) -> None:
+    async def offer(self, batches: Sequence[Batch]) -> None:
         """Waits while enough is waiting already. A batch that is no longer ours is dropped: its owner fetches it."""
-        while self._records >= self._max_records and self._app.consumer.is_current(batch):
+        while (ours := self._ours(batches)) and self._records >= self._max_records:
             self._taken.clear()
             await _wait(self._taken, TICK_SECONDS)
-        if self._app.consumer.is_current(batch):
-            self._waiting.append(batch)
-            self._records += len(batch.records)
+        if ours:
+            self._waiting += ours
+            self._records += sum(len(batch.records) for batch in ours)
             self._arrived.set()
 
     def wake(self) -> None:
@@ -89,7 +89,7 @@ class BatchJoiner:
         while True:
             self._arrived.clear()
             now = time.monotonic()
-            complete = self._last_call + self._linger if self._waiting else until
+            complete = self._last_take + self._linger if self._waiting else until
             if self._records >= self._max_records or (self._waiting and now >= complete):
                 return self._take()
             if self._woken or now >= until:
@@ -97,7 +97,11 @@ class BatchJoiner:
                 return []
             await _wait(self._arrived, min(until, complete) - now)
 
+    def _ours(self, batches: Sequence[Batch]) -> list[Batch]:
+        return [batch for batch in batches if self._app.consumer.is_current(batch)]
+
     def _take(self) -> list[Batch]:
+        self._last_take = time.monotonic()
         taken: list[Batch] = []
         records = 0
         while self._waiting and (not taken or records + len(self._waiting[0].records) <= self._max_records):
@@ -109,7 +113,7 @@ class BatchJoiner:
 
     async def _apply(self, batches: Sequence[Batch]) -> None:
         delay = FIRST_RETRY_SECONDS
-        while ours := [batch for batch in batches if self._app.consumer.is_current(batch)]:
+        while ours := self._ours(batches):
             try:
                 await self._sink.apply(ours)
             except Stale as stale:
@@ -124,7 +128,6 @@ class BatchJoiner:
                 delay = min(delay * 2, LONGEST_RETRY_SECONDS)
             else:
                 self._worked(ours)
-                self._last_call = time.monotonic()
                 return
 
     def _worked(self, batches: Sequence[Batch]) -> None:

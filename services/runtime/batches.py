@@ -48,8 +48,8 @@ class Sink(Protocol):
 
         Where a stored position is not a batch's `start`: Stale, and all partitions are read again from `positions`.
         After any other exception it is called again with the same batches, with growing pauses, until it works or
-        the batches are no longer this process's. It may return before what it did is durable if it raises Stale from
-        a later call should that fail.
+        the batches are no longer this process's. It may return before what it did is durable if it repeats that
+        until it is, or raises Stale from a later call should that fail.
         """
 
 

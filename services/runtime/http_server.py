@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 
 import uvicorn
 
+from services.runtime.joined_writes import JoiningProtocol
+
 FINISH_SECONDS = 1
 """For requests that are under way when it stops."""
 
@@ -36,7 +38,7 @@ def config_of(app: Any, **options: Any) -> uvicorn.Config:
     """What holds for every application of Rapport's, and ``options`` of uvicorn's own."""
     return uvicorn.Config(
         app,
-        http="httptools",
+        http=JoiningProtocol,
         ws="none",
         lifespan="off",
         access_log=False,

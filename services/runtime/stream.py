@@ -9,11 +9,9 @@ repeated batches change nothing.
 """
 
 import asyncio
-import gc
 import logging
 import os
 import signal
-import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -28,6 +26,7 @@ from services.runtime import metrics
 from services.runtime.batch_consumer import BatchConsumer
 from services.runtime.batch_joiner import BatchJoiner
 from services.runtime.batches import TP, Batch, LogLost, NotYet, Sink, Stale
+from services.runtime.interpreter import tune_interpreter
 from services.runtime.kafka import KafkaConnection
 
 __all__ = ["TP", "Batch", "BatchApp", "LogLost", "NotYet", "Sink", "Stale", "build", "run"]
@@ -50,6 +49,8 @@ class BatchApp(faust.App):  # type: ignore[misc]
     logger = logging.getLogger("faust.app")
     sink: Sink
     joiner: BatchJoiner
+    gather_ms: int
+    """How long the broker gathers records for a fetch while some come."""
 
     class BootStrategy(BootStrategy):  # type: ignore[misc]
         enable_kafka_producer = False
@@ -72,7 +73,7 @@ FAUST_SETTINGS: dict[str, Any] = {
     "topic_allow_declare": False,
     "consumer_auto_offset_reset": "earliest",
     "broker_max_poll_records": 2000,
-    "stream_buffer_maxsize": 2,  # batches
+    "stream_buffer_maxsize": 2,  # fetches
     "broker_heartbeat_interval": 1.0,
     "broker_session_timeout": 10.0,
     "broker_rebalance_timeout": 20.0,
@@ -99,14 +100,14 @@ def build(
     keeps its partitions for the session timeout.
     """
     app = BatchApp(group, **{**FAUST_SETTINGS, **connection.faust_settings(), **faust_settings})
-    app.sink = sink
+    app.sink, app.gather_ms = sink, linger_ms
     app.joiner = BatchJoiner(app, sink, stage, max_records, linger_ms / 1000)
     metrics.STARTED.labels(stage).set(time.time())
 
     @app.agent(app.topic(*topics, value_serializer="raw"), concurrency=1)  # type: ignore[untyped-decorator]
-    async def batches(stream: Any) -> None:
-        async for batch in stream:
-            await app.joiner.offer(batch)
+    async def fetches(stream: Any) -> None:
+        async for batches in stream:
+            await app.joiner.offer(batches)
 
     @app.task  # type: ignore[untyped-decorator]
     async def join() -> None:
@@ -122,7 +123,7 @@ async def run(app: BatchApp, stop_within: float = 8.0) -> int:
     """
     stop = asyncio.Event()
     _on_signals(asyncio.get_running_loop(), stop, stop_within)
-    _tune_interpreter()
+    tune_interpreter()
     app.finalize()
     start = asyncio.create_task(app.start())
     while not (stop.is_set() or app.crashed or _failure(start)):
@@ -174,11 +175,3 @@ def _leave_after(seconds: float, code: int) -> None:
     limit = threading.Timer(seconds, leave)
     limit.daemon = True
     limit.start()
-
-
-def _tune_interpreter() -> None:
-    """A full collection walks every object a stage has cached, for nothing: it took half the time at a million."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 1_000)
-    sys.setswitchinterval(0.0005)
