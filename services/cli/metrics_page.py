@@ -34,7 +34,8 @@ READING = """## How to read lag
 
 *Seconds* are the measure: the age of the oldest message that is fetched and not applied, counted from when it was written to the topic
 that the stage reads. They rise while a stage is stuck. *Messages* are as fresh as the last fetch, and stand still while nothing is fetched.
-A touchpoint's way to the analysts' tables takes the seconds of profile, of loyalty (for points) and of projections together.
+A touchpoint's way to the analysts' tables takes the seconds of profile, of loyalty (for points) and of projections together; every table
+but that of touchpoints is written once a second, which comes on top.
 """
 OF_STAGES = """## Of every stage
 

@@ -6,6 +6,7 @@ import logging
 import uvloop
 
 from services.projections.migrating import migrate
+from services.projections.rhythm import Rhythm
 from services.projections.routing import TOPICS
 from services.projections.sink import STAGE, WarehouseSink
 from services.runtime.logging import configure_logging
@@ -19,8 +20,8 @@ from services.runtime.warehouse import Warehouse, WarehouseAway
 
 __all__ = ["migrate", "run"]
 METRICS_PORT = 9103
-LEAST_LINGER_MS = 400
-"""ClickHouse wants few and large inserts: a batch is 5 to 15 of them at some 10 ms of CPU each, and merges follow."""
+TOUCHPOINTS, REST = (0.1, 0.5), (1.0, 3.0)
+"""How often they are written, in seconds: least, and most while ClickHouse is slow."""
 MORE_RECORDS = 2
 """Times as many records in a batch as other stages take: a third less CPU a row in ClickHouse (11.7 against 7.9 us at 8,000 and 16,000)."""
 LONGEST_WAIT_SECONDS = 5.0
@@ -35,7 +36,8 @@ async def run(settings: Settings) -> int:
     for name in await _migrated(settings):
         log.info("applied migration %s", name)
     tracer = start_tracing(STAGE)
-    sink = WarehouseSink(Warehouse(settings.clickhouse.address), settings.clickhouse.database, tracer)
+    warehouse = Warehouse(settings.clickhouse.address)
+    sink = WarehouseSink(warehouse, settings.clickhouse.database, tracer, Rhythm(*TOUCHPOINTS), Rhythm(*REST))
     app = build(
         kafka_connection(settings.kafka),
         f"rapport-{STAGE}",
@@ -43,7 +45,7 @@ async def run(settings: Settings) -> int:
         sink,
         stage=STAGE,
         max_records=MORE_RECORDS * settings.stage.max_records,
-        linger_ms=max(settings.stage.linger_ms, LEAST_LINGER_MS),
+        linger_ms=settings.stage.linger_ms,
     )
     port, host = settings.stage.metrics_port or METRICS_PORT, settings.stage.metrics_host
     _, stop = serve_metrics(port, lambda: problem_of(app), host)

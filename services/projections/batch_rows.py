@@ -32,12 +32,21 @@ class Record(Protocol):
     def timestamp(self) -> int: ...
 
 
+Outcomes = Counter[tuple[str, str]]
+"""Messages by (outcome, reason)."""
+
+
 @dataclass(slots=True)
 class BatchRows:
-    """Rows by table, in the order of their messages; ``outcomes`` counts messages by (outcome, reason)."""
+    """Rows by table, in the order of their messages, and what became of these."""
 
     rows: defaultdict[Table, list[Row]] = field(default_factory=lambda: defaultdict(list))
-    outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)
+    outcomes: Outcomes = field(default_factory=Counter)
+
+    def add(self, other: "BatchRows") -> None:
+        for table, rows in other.rows.items():
+            self.rows[table] += rows
+        self.outcomes += other.outcomes
 
 
 def rows_of_batch(records: Iterable[Record]) -> BatchRows:

@@ -6,18 +6,20 @@ import signal
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from services.embedded.clickhouse import ClickHouseAddress, running_clickhouse
 from services.embedded.processes import free_port
 from services.projections.migrating import migrate_with
+from services.projections.rhythm import Rhythm
 from services.projections.sink import WarehouseSink
 from services.runtime.batches import TP, Batch
 from services.runtime.warehouse import Warehouse, WarehouseAway
 from tests.projections import shop
 from tests.projections.cutting_proxy import CuttingProxy
-from tests.projections.published import Said
+from tests.projections.published import Said, Story
 
 MESSAGES = shop.published()
 PATIENCE = 60.0
@@ -161,6 +163,98 @@ def test_an_answer_that_is_lost_after_the_insert_was_done_changes_nothing(clickh
     # and ClickHouse itself dropped the repeated blocks
     assert warehouse.select("SELECT sum(rows) FROM system.parts WHERE active AND database = 'sink_store' AND table = 'touchpoints'") == [
         (TOUCHPOINTS,)
+    ]
+
+
+SELDOM = 3600.0
+
+
+def seldom(clickhouse: str, keep_messages: int = 50_000) -> WarehouseSink:
+    """A sink that has just written, and will not write anything but touchpoints for an hour."""
+    sink = WarehouseSink(Warehouse(clickhouse), "sink", None, Rhythm(0.0, 0.0), Rhythm(SELDOM, SELDOM), keep_messages)
+    apply(sink, joined([Story().snapshot("customer_id:9", touchpoints=0)], 0))
+    return sink
+
+
+def counts(warehouse: Warehouse) -> tuple[int, int, int]:
+    """Touchpoints, purchases, entries of the ledger."""
+    return tuple(warehouse.select(f"SELECT count() FROM sink.{name}")[0][0] for name in ("touchpoints", "purchases", "loyalty_ledger"))
+
+
+def test_touchpoints_come_first_and_the_rest_with_the_positions(clickhouse: str, warehouse: Warehouse) -> None:
+    sink, profile_events = seldom(clickhouse), TP("profile-events", 0)
+    whole = WarehouseSink(Warehouse(clickhouse), "sink")
+
+    # when: the rest is not due
+    apply(sink, joined(MESSAGES, 100))
+    asyncio.run(sink.tick())
+
+    # then: analysts see touchpoints already, and whoever reads the topics would begin before them
+    assert counts(warehouse) == (TOUCHPOINTS, 0, 0)
+    assert asyncio.run(whole.positions([profile_events])) == {}
+
+    # when: somebody asks how far it is
+    reached = asyncio.run(sink.positions([profile_events]))
+
+    # then: all is written before it is told
+    assert reached == {profile_events: next(batch.next for batch in joined(MESSAGES, 100) if batch.tp == profile_events)}
+    touchpoints, purchases, entries = counts(warehouse)
+    assert touchpoints == TOUCHPOINTS
+    assert purchases
+    assert entries
+
+
+def test_a_crash_while_the_rest_is_kept_loses_nothing_and_counts_nothing_twice(clickhouse: str, warehouse: Warehouse) -> None:
+    # given: a sink that died between its touchpoints and the rest
+    apply(seldom(clickhouse), joined(MESSAGES[:40]))
+    assert counts(warehouse)[0]
+
+    # when: another reads from the stored positions, in other batches
+    apply(WarehouseSink(Warehouse(clickhouse), "sink"), joined(MESSAGES))
+
+    # then
+    once = counts(warehouse)
+    assert once[0] == TOUCHPOINTS
+    assert warehouse.select("SELECT count() = uniqExact(event_id) FROM sink.touchpoints") == [(1,)]
+    apply(WarehouseSink(Warehouse(clickhouse), "sink"), joined(MESSAGES))
+    assert counts(warehouse) == once
+
+
+def test_whoever_leaves_writes_what_is_kept(clickhouse: str, warehouse: Warehouse) -> None:
+    sink = seldom(clickhouse)
+    apply(sink, joined(MESSAGES))
+
+    sink.close()
+
+    assert counts(warehouse)[1] > 0
+
+
+def test_more_than_it_may_keep_is_written_at_once(clickhouse: str, warehouse: Warehouse) -> None:
+    apply(seldom(clickhouse, keep_messages=len(MESSAGES)), joined(MESSAGES))
+
+    assert counts(warehouse)[1] > 0
+
+
+def test_what_an_attempt_took_that_failed_later_is_not_taken_again(clickhouse: str, warehouse: Warehouse) -> None:
+    # given: ClickHouse is away twice after the touchpoints were written
+    class Away(Warehouse):
+        times = 2
+
+        def insert(self, table: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
+            if not table.endswith(".touchpoints") and self.times:
+                self.times -= 1
+                raise WarehouseAway("away")
+            super().insert(table, columns, rows)
+
+    sink = WarehouseSink(Away(clickhouse), "sink")
+
+    # when: the stream offers the same batches until they are applied
+    asyncio.run(until_applied(sink, joined(MESSAGES)))
+
+    # then: each message is counted once
+    assert counts(warehouse)[0] == TOUCHPOINTS
+    assert warehouse.select("SELECT sum(rows) FROM system.parts WHERE active AND database = 'sink_store' AND table = 'purchases'") == [
+        (counts(warehouse)[1],)
     ]
 
 

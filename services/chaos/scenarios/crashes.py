@@ -13,6 +13,7 @@ POINTS = {
     "after_commit": ("profile", "loyalty"),
     "after_produce": ("profile", "loyalty"),
     "before_offset_commit": STAGES,
+    "after_touchpoints": ("projections",),
     "after_insert": ("projections",),
     "after_positions": ("projections",),
 }

@@ -1,0 +1,68 @@
+"""What was taken in and waits to be written, with the positions it leads to. Pure."""
+
+from collections.abc import Sequence
+from typing import Generic, Protocol, TypeVar
+
+from schemas import topics
+from services.projections.batch_rows import BatchRows, Record, rows_of_batch
+from services.projections.table import Row
+from services.projections.tables import touchpoints
+
+TOUCHPOINTS_COME_BY = topics.PROFILE_CHANGES.name
+
+
+class Batch(Protocol):
+    """As the stream hands it over; ``tp`` is its topic and partition."""
+
+    @property
+    def tp(self) -> tuple[str, int]: ...
+    @property
+    def next(self) -> int: ...
+    @property
+    def epoch(self) -> int: ...
+    @property
+    def records(self) -> Sequence[Record]: ...
+
+
+B = TypeVar("B", bound=Batch)
+
+
+class KeptRows(Generic[B]):
+    """Touchpoints, and the rest: rows of other tables, and messages of other topics, which become rows when they are asked for, so that
+    of several snapshots of a customer only the last is read."""
+
+    def __init__(self) -> None:
+        self.messages = 0
+        self._rows = BatchRows()
+        self._unread: list[B] = []
+        self._reached: dict[tuple[str, int], B] = {}
+
+    def has(self, batch: B) -> bool:
+        """Whether it was added. Batches of a partition come in their order, unless it is read again: that is another epoch."""
+        last = self._reached.get(batch.tp)
+        return last is not None and last.epoch == batch.epoch and batch.next <= last.next
+
+    def add(self, batches: Sequence[B]) -> None:
+        """All of them or, where one raises, none."""
+        read = [batch for batch in batches if batch.tp[0] == TOUCHPOINTS_COME_BY]
+        self._rows.add(rows_of_batch(record for batch in read for record in batch.records))
+        self._unread += [batch for batch in batches if batch.tp[0] != TOUCHPOINTS_COME_BY]
+        self._reached |= {batch.tp: batch for batch in batches}
+        self.messages += sum(len(batch.records) for batch in batches)
+
+    def touchpoints(self) -> Sequence[Row]:
+        """Those that are not written yet."""
+        return self._rows.rows.get(touchpoints.TABLE, ())
+
+    def touchpoints_are_written(self) -> None:
+        self._rows.rows.pop(touchpoints.TABLE, None)
+
+    def rest(self) -> BatchRows:
+        """Every other row, and what became of all the messages."""
+        rest = rows_of_batch(record for batch in self._unread for record in batch.records)
+        rest.add(self._rows)
+        return rest
+
+    def reached(self) -> Sequence[B]:
+        """The last batch of each partition."""
+        return list(self._reached.values())
