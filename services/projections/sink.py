@@ -26,7 +26,7 @@ from services.runtime.batches import TP, Batch
 from services.runtime.event_store import StoreLost
 from services.runtime.failpoints import failpoint
 from services.runtime.stage import Record
-from services.runtime.tracing import Tracer
+from services.runtime.tracing import BatchSpans, Tracer
 from services.runtime.warehouse import Warehouse, WarehouseAway, WarehouseRefused
 
 STAGE = "projections"
@@ -55,9 +55,13 @@ class WarehouseSink:
     ) -> None:
         self._warehouse, self._store, self._tracer = warehouse, store_of(database), tracer
         self._kept, self._touchpoints, self._rest, self._keep_messages = KeptRows[Batch](), touchpoint_rhythm, rest_rhythm, keep_messages
+        self._under_way: list[tuple[float, BatchSpans | None]] = []
+        """Of the batches that are not written whole: when each was taken, and its spans."""
         self._thread = ThreadPoolExecutor(1, "warehouse")
 
     async def positions(self, tps: Iterable[TP]) -> Mapping[TP, int]:
+        """Writes what is kept first: only what is not will be read again."""
+        self._are_done(await self._written(self._write_all))
         wanted = set(tps)
         found = await self._in_thread(self._stored_positions)
         return {tp: next for tp, next in found.items() if tp in wanted}
@@ -65,40 +69,49 @@ class WarehouseSink:
     async def apply(self, batches: Sequence[Batch]) -> None:
         """Raises WarehouseAway or WarehouseRefused: nothing is lost, call it again; StoreLost where the tables are gone, with the positions
         in them: the process makes them at its start, and reads everything again."""
-        started = time.perf_counter()
         spans = self._tracer.batch("insert", _records(batches)) if self._tracer else None
-        await self._written(lambda: self._apply(batches))
-        if spans:
-            spans.end()
+        started = time.perf_counter()
+        outcomes = await self._written(lambda: self._apply(batches))
+        self._under_way.append((started, spans))
+        self._are_done(outcomes)
         if log.isEnabledFor(logging.DEBUG):
             _tell(batches)
-        metrics.BATCH_SECONDS.labels(STAGE).observe(time.perf_counter() - started)
 
     async def tick(self) -> None:
         """Writes what was kept for long enough. Raises as ``apply`` does."""
         if self._kept.messages:
-            await self._written(self._write_what_is_due)
+            self._are_done(await self._written(self._write_what_is_due))
 
     def close(self) -> None:
         """Waits for a running call, and writes what is kept where ClickHouse takes it; else it is read again."""
         try:
-            self._thread.submit(self._write_all).result()
+            self._are_done(self._thread.submit(self._write_all).result())
         except (WarehouseAway, WarehouseRefused) as error:
             log.warning("left before all was written, it will be read again: %s", error)
         self._thread.shutdown()
         self._warehouse.close()
 
-    async def _written(self, call: Callable[[], Outcomes]) -> None:
+    async def _written(self, write: Callable[[], Outcomes]) -> Outcomes:
         try:
-            outcomes = await self._in_thread(call)
+            return await self._in_thread(write)
         except WarehouseRefused as refused:
             if refused.code in TABLES_GONE:
                 raise StoreLost(
                     f"ClickHouse's tables are gone, they are filled again from the log at the next start: {refused}"
                 ) from refused
             raise
+
+    def _are_done(self, outcomes: Outcomes) -> None:
+        """Counts messages and, where nothing is kept any more, the batches they came in."""
         for (outcome, reason), count in outcomes.items():
             metrics.MESSAGES.labels(STAGE, outcome, reason).inc(count)
+        if self._kept.messages:
+            return
+        now, under_way, self._under_way = time.perf_counter(), self._under_way, []
+        for started, spans in under_way:
+            metrics.BATCH_SECONDS.labels(STAGE).observe(now - started)
+            if spans:
+                spans.end()
 
     async def _in_thread(self, call: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, call)
@@ -137,8 +150,6 @@ class WarehouseSink:
         return rows.outcomes
 
     def _stored_positions(self) -> dict[TP, int]:
-        """What is kept is written first: only what is not will be read again."""
-        self._write_all()
         query = f"SELECT topic, partition, max(next) FROM {self._store}.positions GROUP BY topic, partition"
         return {TP(topic, partition): next for topic, partition, next in self._warehouse.select(query)}
 
