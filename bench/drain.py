@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from aiokafka import TopicPartition
 
 from bench.result import Work
-from bench.stack import Stack, wait_for
+from bench.stack import WHILE_MEASURING, Stack, wait_for
 from bench.usage import Watch
 from services.runtime.kafka import KafkaConnection, new_consumer, new_producer
 from services.runtime.partitions import murmur2
@@ -58,8 +58,8 @@ def drain(stack: Stack, name: str, events: int) -> Work:
     wait_for(lambda: service.metric("rapport_messages_total") > 0, f"{name} to begin")
     with Watch({name: service.process, **stack.backends}) as watch:
         began, first = time.perf_counter(), service.metric("rapport_messages_total")
-        wait_for(lambda: service.metric("rapport_messages_total") >= events, f"{name} to take in {events} messages")
-        wait_for(lambda: service.metric("rapport_unpublished_events") == 0, f"{name} to publish")
+        wait_for(lambda: service.metric("rapport_messages_total") >= events, f"{name} to take in {events} messages", every=WHILE_MEASURING)
+        wait_for(lambda: service.metric("rapport_unpublished_events") == 0, f"{name} to publish", every=WHILE_MEASURING)
         took, counted = time.perf_counter() - began, round(events - first)
         if counted <= 0:
             raise ValueError(f"{name} took in all {events} messages at once: measure with more of them")

@@ -11,7 +11,7 @@ from clickhouse_driver import Client
 
 from bench.latencies import Latency, latency
 from bench.result import Work
-from bench.stack import Stack, wait_for
+from bench.stack import WHILE_MEASURING, Stack, wait_for
 from bench.traffic import touchpoints
 from bench.usage import Watch
 
@@ -36,7 +36,7 @@ def sustained(stack: Stack, customers: int, events: int, connections: int = 4) -
             thread.start()
         for thread in threads:
             thread.join()
-        wait_for(lambda: _stored(client) >= seen + events, "every touchpoint in ClickHouse")
+        wait_for(lambda: _stored(client) >= seen + events, "every touchpoint in ClickHouse", every=WHILE_MEASURING)
         work = Work("POST to row", events, time.perf_counter() - begun, watch.spent(events), f"batches of {BATCH}, {connections} senders")
     _each_once(client, seen + events)
     return work
