@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.quarantine import MOST_BYTES, Quarantined
-from schemas.reading import read
+from schemas.reading import Unreadable, read
 from services.ingest.admission import Admission, admit
 from services.ingest.message_key import keys_by
 from services.ingest.quarantined import message_of
@@ -69,6 +69,8 @@ def test_a_repeat_within_the_request_is_a_duplicate_and_other_content_is_a_confl
 
 
 BAD = {
+    "empty": (b"{}", "invalid", "$"),
+    "blank": (b"{ \n}", "invalid", "$"),
     "depth": (b'{"event_id":"x","payload":' + b"[" * 10_000 + b"]" * 10_000 + b"}", "too_deep", "$"),
     "nan": (b'{"event_id":"x","payload":{"total_minor":NaN}}', "not_json", "$"),
     "utf8": (b'{"event_id":"\xff"}', "not_utf8", "$"),
@@ -107,6 +109,15 @@ def test_bad_input_is_rejected_alone_with_reason_path_and_bytes(name: str) -> No
     assert rejected.detail
     assert rejected.raw == (item if isinstance(item, bytes) else json.dumps(item).encode())
     assert len(result.admitted) == 2
+
+
+@pytest.mark.parametrize("item", [purchase(type="teleport"), purchase(sauce="x"), purchase(occurred_at="soon"), b'{"event_id":'])
+def test_a_refusal_is_told_in_the_readers_words(item: Any) -> None:
+    raw = item if isinstance(item, bytes) else json.dumps(item).encode()
+    with pytest.raises(Unreadable) as told:
+        read(raw, ARRIVED)
+    [rejected] = admitted(item).rejected
+    assert rejected.detail == told.value.detail
 
 
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=6)

@@ -288,6 +288,21 @@ def test_a_call_without_a_message_id_gets_one_and_the_write_key_is_never_kept() 
     assert b"rk_secret" not in value
 
 
+@pytest.mark.parametrize(
+    ("raw", "reason", "told"),
+    [
+        (b'{"event":"\xff"}', "not_utf8", "invalid start byte"),
+        (b'{"event":', "not_json", "truncated"),
+        (b'{"event":' + b"[" * 100_000, "too_deep", "the JSON is nested too deep"),
+        (b"17", "invalid", "expected an object: one call"),
+    ],
+)
+def test_what_is_no_call_is_refused_with_its_reason(raw: bytes, reason: str, told: str) -> None:
+    [rejected] = admit_calls([raw], "track", Shared(), "web", ARRIVED, KEY_OF, lambda: "new").rejected
+    assert (rejected.reason, rejected.path, rejected.raw) == (reason, "$", raw)
+    assert told in rejected.detail
+
+
 def test_one_bad_call_does_not_fail_its_batch() -> None:
     good, again = {"type": "track", "event": "x", **AT}, {"type": "track", "event": "x", **AT}
     result = admitted(None, good, {"type": "dance", **AT}, again, 17, {"type": "page", "messageId": "m-5"})

@@ -68,6 +68,61 @@ def test_what_is_not_json_can_only_be_replaced_whole() -> None:
         fixed(b"{oops", rules_of(["remove $.a"]), "q")
 
 
+@pytest.mark.parametrize(
+    ("original", "rule", "path", "told"),
+    [
+        (b"{oops", "remove $.a", "$", "the original is not JSON"),
+        (b'{"a":NaN}', "replace $.b 1", "$", "the original holds a value that JSON does not have"),
+        (b'{"a":1}', 'patch [{"op":"remove","path":"/b"}]', "$", "the patch does not fit: "),
+        (b'{"a":1}', "replace $.b.c 1", "$.b.c", "there is no place for $.b.c in the original"),
+        (b'{"a":[1]}', "replace $.a[1] 1", "$.a[1]", "there is no place for $.a[1] in the original"),
+        (b'{"a":"text"}', "replace $.a[0] 1", "$.a[0]", "there is no place for $.a[0] in the original"),
+        (b"[]", "new_id", "$.event_id", "there is no place for $.event_id in the original"),
+        (b'{"a":"x"}', "cast $.a int", "$.a", "what is there cannot be cast to int"),
+    ],
+)
+def test_a_rule_that_does_not_fit_says_where_and_why(original: bytes, rule: str, path: str, told: str) -> None:
+    with pytest.raises(DoesNotFit) as refusal:
+        fixed(original, rules_of([rule]), "q")
+    assert refusal.value.path == path
+    assert refusal.value.detail.startswith(told)
+
+
+def test_what_is_fixed_keeps_its_letters() -> None:
+    assert fixed('{"name": "Müller", "b": 1}'.encode(), rules_of(['replace $.b "ß"']), "q") == '{"name":"Müller","b":"ß"}'.encode()
+
+
+@pytest.mark.parametrize(
+    ("typed", "spelled"),
+    [
+        (' replace  $.a   {"name":"Müller"} ', 'replace $.a {"name": "Müller"}'),
+        ("remove $.a[0]", "remove $.a[0]"),
+        ("cast  $.a  int", "cast $.a int"),
+        ("new_id ", "new_id"),
+        ('patch [{"op":"test","path":"/größe","value":null}]', 'patch [{"op": "test", "path": "/größe", "value": null}]'),
+    ],
+)
+def test_a_rule_has_one_spelling(typed: str, spelled: str) -> None:
+    assert rule_of(typed).text == spelled
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("drop $.a", "'drop $.a' is no rule: write replace PATH JSON, "),
+        ("remove $..a", "'$..a' is no path: write it as $.payload.lines[0].sku"),
+        ("remove $", "names the whole event: only replace fits it"),
+        ("cast $.a money", "'money' is none of int, number, text, boolean, time"),
+        ("replace $.a EUR", "'EUR' is not JSON; a text stands in quotes"),
+        ("patch [1]", 'write it as [{"op": "replace", "path": "/payload/total_minor", "value": 150}]'),
+    ],
+)
+def test_a_rule_that_is_spelled_wrong_is_told_how_to_write_it(text: str, told: str) -> None:
+    with pytest.raises(WrongRule) as refusal:
+        rule_of(text)
+    assert told in str(refusal.value)
+
+
 def test_without_rules_the_bytes_stay_as_they_came() -> None:
     assert fixed(b'{"a" :  1.10}', [], "q") == b'{"a" :  1.10}'
 
@@ -141,14 +196,17 @@ def test_a_cast_that_would_guess_is_refused(value: Any, kind: str) -> None:
 def test_a_value_without_a_place_is_refused_and_what_is_not_there_needs_no_cast_and_no_removal() -> None:
     with pytest.raises(DoesNotFit, match="no place"):
         after("replace $.context.page 1")
-    assert after("cast $.payload.tax int", "remove $.nothing.here") == ORIGINAL
+    assert (
+        after("cast $.payload.tax int", "remove $.nothing.here", "remove $.payload.lines[2]", "cast $.payload.lines[2].q int") == ORIGINAL
+    )
 
 
 @pytest.mark.parametrize(
     "text",
     ["", "drop $.a", "remove", "remove a", "remove $", "remove $.a 1", "cast $.a", "cast $.a money", "replace $.a", "replace $.a EUR",
      "replace $.a NaN", "patch", "patch {}", "patch [1]", 'patch [{"op": "drop", "path": "/a"}]', 'patch [{"op": "remove", "path": "a"}]',
-     'patch [{"op": "add", "path": "/a"}]', "patch $.a []", "remove $..a", "new_id $.a", "cast $ int", 'replace $.a "\\ud800"'],
+     'patch [{"op": "add", "path": "/a"}]', 'patch [{"op": "replace", "path": "/a"}]', 'patch [{"op": "test", "path": "/a"}]',
+     "patch $.a []", "remove $..a", "new_id $.a", "cast $ int", 'replace $.a "\\ud800"'],
 )  # fmt: skip
 def test_a_rule_that_is_spelled_wrong_is_told_before_anything_happens(text: str) -> None:
     with pytest.raises(WrongRule):
