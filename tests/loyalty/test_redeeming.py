@@ -7,11 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.loyalty_events import RedemptionAccepted
-from services.loyalty.redeeming import Accepted, OtherContent, Redeem, TooFew, Unknown
+from services.loyalty.facts import Redemption
+from services.loyalty.lots import Lot
+from services.loyalty.moments import FOREVER
+from services.loyalty.redeeming import Accepted, OtherContent, Possible, Redeem, TooFew, Unknown, decided, main_anchor
 from services.runtime.event_store_memory import MemoryDatabase
 from tests.loyalty.installation import Installation, assert_ledger
 from tests.loyalty.profile_world import World, identifier, moment, purchase, refund, written
-from tests.loyalty.told import EUROS, programme
+from tests.loyalty.told import EUROS, TIERS, programme, told
 
 ANN, GUS = identifier("ann"), identifier("gus")
 EXPIRING = EUROS + "\nlots: {expire_after_days: 10}"
@@ -180,6 +183,26 @@ def test_whoever_builds_accounts_again_takes_redemptions_from_what_was_published
     unlike = {"sequence": 0}
     assert [again.account(id) | unlike for id in (ANN, GUS)] == [installation.account(id) | unlike for id in (ANN, GUS)]
     assert again.redeem("r1", "ann", 70) == installation.redeem("r1", "ann", 70), "and a repeat is known"
+
+
+def lot(of: str, points: int) -> tuple[Lot, int]:
+    return Lot(FOREVER, written(moment(0)), f"{of}:base", of, "base", 1, written(moment(0)), points), points
+
+
+def test_a_redemption_is_kept_under_whoever_earned_most_of_what_it_takes() -> None:
+    earned_under = {"p": ANN, "q": GUS, "r": ANN}
+    assert main_anchor([lot("p", 30), lot("q", 40), lot("r", 20)], earned_under) == ANN, "50 in two lots"
+    assert main_anchor([lot("p", 30), lot("q", 60), lot("r", 20)], earned_under) == GUS
+    assert main_anchor([lot("q", 50), lot("p", 50)], earned_under) == GUS, "of equals the one that is used up first"
+
+
+def test_a_tier_that_ends_before_points_are_spent_is_looked_at_first() -> None:
+    rules = programme(EUROS + TIERS)
+    state = told(rules, purchase("p", 0, 100_00)).state
+    command = Redeem("r1", ANN, 30, "", "till")
+    assert decided(rules, state, command, written(moment(40))) == Possible(
+        Redemption(written(moment(40)), "redemption:r1", 30), [(state.lots[0], 30)], 70
+    )
 
 
 @settings(max_examples=60, deadline=None)

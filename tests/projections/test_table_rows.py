@@ -341,6 +341,7 @@ def test_of_a_customer_who_did_nothing_yet_nothing_is_made_up(tells: Tells) -> N
         ({"EUR": (2, 10), "USD": (1, 900)}, "EUR"),
         ({"EUR": (2, 10), "USD": (2, 900)}, "USD"),
         ({"USD": (2, 900), "EUR": (2, 900)}, "EUR"),
+        ({"USD": (1, 900), "JPY": (2, 900)}, "JPY"),
     ],
 )
 def test_a_customers_currency_is_that_of_most_orders_then_of_the_greatest_sum(
@@ -351,7 +352,7 @@ def test_a_customers_currency_is_that_of_most_orders_then_of_the_greatest_sum(
 
     [row] = tells("customers", "profile", spend=spend)
 
-    assert (row["currency"], row["gross_minor"]) == (usual, orders[usual][1])
+    assert (row["currency"], row["divisor"], row["gross_minor"]) == (usual, 1 if usual == "JPY" else 100, orders[usual][1])
 
 
 def test_a_loyalty_account_is_one_row_with_its_lots_beside_each_other(tells: Tells) -> None:
