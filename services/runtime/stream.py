@@ -50,7 +50,7 @@ class BatchApp(faust.App):  # type: ignore[misc]
     sink: Sink
     joiner: BatchJoiner
     gather_ms: int
-    """How long the broker gathers records for a fetch while some come."""
+    """How far apart fetches are while records come."""
 
     class BootStrategy(BootStrategy):  # type: ignore[misc]
         enable_kafka_producer = False
