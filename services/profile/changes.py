@@ -11,7 +11,7 @@ from schemas.compiled import struct_of
 from schemas.quarantine import Quarantined, glimpse, kept
 from schemas.reading import Unreadable
 from services.profile.customers import Customer, uuid_of
-from services.profile.identifiers import Name
+from services.profile.identifiers import Held, Name
 from services.profile.identity import Member
 from services.runtime.event_store import NewEvent
 from services.runtime.stage import Record
@@ -19,9 +19,9 @@ from services.runtime.tracing import traceparent_in
 
 encode = msgspec.json.Encoder().encode
 
-Held = struct_of(published.HeldIdentifier)
+_Applied = struct_of(published.TouchpointApplied, (("touchpoint", Any),))
 _Touchpoint = struct_of(published.AppliedTouchpoint, (("payload", msgspec.Raw), ("context", msgspec.Raw)))
-_Applied = struct_of(published.TouchpointApplied, (("touchpoint", _Touchpoint),))
+_AppliedBefore = struct_of(published.TouchpointApplied, (("touchpoint", _Touchpoint),))
 _Merged = struct_of(published.CustomersMerged)
 _MergedInto = struct_of(published.CustomerMergedInto)
 _Joined = struct_of(published.IdentifiersJoined)
@@ -29,7 +29,7 @@ _Left = struct_of(published.IdentifiersLeft)
 _Refused = struct_of(published.LinkRefused)
 _Lifecycle = struct_of(published.LifecycleChanged)
 _Quarantined = struct_of(Quarantined)
-_applied: Any = msgspec.json.Decoder(_Applied).decode
+_applied: Any = msgspec.json.Decoder(_AppliedBefore).decode
 
 
 class Changes:
@@ -48,29 +48,11 @@ class Changes:
         self.reshaped: set[str] = set()
 
     def touchpoint_applied(self, customer: Customer, anchor: str, joined: Iterable[Member], touchpoint: Any, names: list[Name]) -> None:
-        """The touchpoint was counted for the customer."""
+        """The touchpoint was counted for the customer. It is changed: from now on it names identifiers as they are published."""
+        touchpoint.identifiers = [name.held for name in names]
+        joined_by_it = [held(member) for member in joined]
         self._add(
-            customer,
-            _Applied(
-                customer_id=customer.id,
-                sequence=customer.sequence + 1,
-                recorded_at=self.recorded_at,
-                cause=touchpoint.event_id,
-                anchor=anchor,
-                joined=[held(member) for member in joined],
-                touchpoint=_Touchpoint(
-                    event_id=touchpoint.event_id,
-                    type=touchpoint.type,
-                    version=touchpoint.version,
-                    occurred_at=touchpoint.occurred_at,
-                    received_at=touchpoint.received_at,
-                    original_timestamp=touchpoint.original_timestamp,
-                    source=touchpoint.source,
-                    identifiers=[Held(type=name.type, value=name.value, id=name.id) for name in names],
-                    payload=touchpoint.payload,
-                    context=touchpoint.context,
-                ),
-            ),
+            customer, _Applied(**self._head(customer, touchpoint.event_id), anchor=anchor, joined=joined_by_it, touchpoint=touchpoint)
         )
 
     def touchpoint_again(self, customer: Customer, state: bytes) -> None:

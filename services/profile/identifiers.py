@@ -6,20 +6,29 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from hashlib import blake2b
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import phonenumbers
 from email_validator import EmailNotValidError, validate_email
 
+from schemas.compiled import struct_of
+from schemas.profile_events import HeldIdentifier
+
+Held = struct_of(HeldIdentifier)
+
 
 class Name(NamedTuple):
-    """A normalised identifier. ``key`` is ``type:value``; ``id`` is derived from it and never changes. Names sort by strength."""
+    """A normalised identifier. ``key`` is ``type:value``; ``id`` is derived from it and never changes. Names sort by strength.
+
+    ``held`` is the same as it is published.
+    """
 
     rank: int
     key: str
     id: str
     type: str
     value: str
+    held: Any = None
 
 
 @dataclass(frozen=True)
@@ -77,7 +86,9 @@ class Names:
         if normal is None or (self._blocked and (normal in self._blocked or _folded(value) in self._blocked)):
             return None
         key = f"{kind}:{normal}"
-        return Name(self._policy.rank(kind), key, derived_id(key, self._policy.key), kind, normal)
+        return Name(
+            self._policy.rank(kind), key, id := derived_id(key, self._policy.key), kind, normal, Held(type=kind, value=normal, id=id)
+        )
 
 
 def derived_id(key: str, secret: bytes) -> str:

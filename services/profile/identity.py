@@ -187,7 +187,7 @@ def observe(policy: IdentityPolicy, known: Iterable[LinkedSet], names: Sequence[
 
 def strongest_first(names: Iterable[Name]) -> list[Name]:
     """Distinct identifiers by strength, then value."""
-    return sorted(set(names))
+    return sorted({name.key: name for name in names}.values())
 
 
 def _united(sets: Iterable[LinkedSet]) -> LinkedSet:

@@ -157,8 +157,10 @@ def _order(said: list[Any], by_order: dict[str, int]) -> Any:
 
 def _favourites(quantities: dict[str, int]) -> list[Any]:
     """Those of which most was bought; of equals, the first by name."""
-    most = sorted(sorted(quantities.items()), key=_second, reverse=True)[:FAVOURITES]
-    return [_Favourite(name=name, quantity=quantity) for name, quantity in most]
+    least = sorted(quantities.values(), reverse=True)[:FAVOURITES][-1] if quantities else 0
+    most = sorted([entry for entry in quantities.items() if entry[1] >= least])
+    most.sort(key=_second, reverse=True)
+    return [_Favourite(name=name, quantity=quantity) for name, quantity in most[:FAVOURITES]]
 
 
 def _case(case_id: str, said: list[Any]) -> Any:

@@ -169,8 +169,9 @@ class ProfileStage:
         member = found.members[names[0].key]
         customer = customers.by_id.get(member.customer) or customers.customer(member.customer, _key_of(found, member.customer))
         customers.take(customer, member.id, touchpoint, one.payload)
+        digest = content_digest(touchpoint).to_bytes(8, "big")
         changes.touchpoint_applied(customer, member.id, joined, touchpoint, names)
-        seen = content_digest(touchpoint).to_bytes(8, "big") + uuid_of(customer.id).bytes + customer.sequence.to_bytes(8, "big")
+        seen = digest + uuid_of(customer.id).bytes + customer.sequence.to_bytes(8, "big")
         transaction.rows["touchpoints"][touchpoint.event_id] = seen
         if log.isEnabledFor(logging.DEBUG):
             log.debug("applied", extra={"event_id": touchpoint.event_id, "customer_id": customer.id, "sequence": customer.sequence})
