@@ -14,6 +14,8 @@ PUBLISHED, SNAPSHOTS = "published", "snapshots"
 MARK_SECONDS = 1.0
 WAIT_SECONDS = 1.0
 SNAPSHOT_SHARE, LEAST_SHARE_SECONDS, SNAPSHOTS_AT_ONCE = 0.1, 0.05, 500
+BEHIND_SECONDS = 0.5
+"""How far apart parts of a round are while a backlog is worked off: most of its snapshots would be out of date at once."""
 
 
 class Publisher:
@@ -52,10 +54,12 @@ class Publisher:
         if self._outbox.backlog > self._max_backlog:
             raise NotYet(f"{self._outbox.backlog} events wait for Kafka")
 
-    def take_snapshots(self, now: float) -> None:
+    def take_snapshots(self, now: float, behind: bool = False) -> None:
         """Of everything touched since the last round, in the order of ids, a part at a time: for a tenth of the time at
-        most, so that many changes make snapshots rarer rather than the stage slower. The stage's state must be the
-        committed one."""
+        most, so that many changes make snapshots rarer rather than the stage slower; and a single part now and then while
+        the stage is `behind`. The stage's state must be the committed one."""
+        if behind and now - self._last_share < BEHIND_SECONDS:
+            return
         if not self._round and now - self._last_round >= self._snapshot_seconds:
             touched = self._outbox.take_touched()
             self._round.extend(sorted(touched.items(), key=lambda one: one[1]))
@@ -66,6 +70,8 @@ class Publisher:
             part = [self._round.popleft() for _ in range(min(len(self._round), SNAPSHOTS_AT_ONCE))]
             covered = None if self._round else self._covered
             self._outbox.add_snapshots(self._snapshots(dict(part)), self._store.last_id, covered)
+            if behind:
+                return
 
     def _snapshots(self, touched: dict[UUID, int]) -> list[Message]:
         ids = {self._outbox.key(originator): id for originator, id in touched.items()}

@@ -36,6 +36,8 @@ DECISIONS_ON_COMMANDS = 20
 """Each time another writer was faster, which then got further."""
 TURN_SECONDS = 0.5
 UNHEALTHY_SECONDS = 30.0
+OLD_MS = 2_000
+"""A record that waited longer, since it was written to its topic, tells that the stage is behind."""
 REPEATED = ("duplicate", "already_seen")
 
 
@@ -75,6 +77,7 @@ class Worker:
         self._committing: asyncio.Task[None] | None = None
         self._fresh = False  # whether caches and the store's head may be counted on
         self._last_pause = self._last_tick = 0.0
+        self._last_old = float("-inf")  # monotonic seconds at which the last batch came that had waited for long
         self._failing_since: float | None = None  # monotonic seconds since which no commit has worked
         self._failure = ""
 
@@ -112,6 +115,8 @@ class Worker:
 
     async def apply(self, batches: Sequence[Batch]) -> None:
         began = time.monotonic()
+        if time.time() * 1000 - min(batch.records[0].timestamp for batch in batches) > OLD_MS:
+            self._last_old = began
         for _ in range(DECISIONS_A_BATCH):
             await self._freshen()
             await self._publisher.behind()
@@ -156,7 +161,7 @@ class Worker:
         if now - self._last_tick >= self._tick_seconds:
             await self._decide_by_time(now)
         if self._fresh:
-            self._publisher.take_snapshots(now)
+            self._publisher.take_snapshots(now, behind=now - self._last_old < self._tick_seconds)
         self._publisher.keep_marks()
 
     # ---- deciding ----
