@@ -1,4 +1,4 @@
-"""All scenarios, in the order in which they are played."""
+"""All scenarios, in the order in which they are played: those that make the log long come last."""
 
 from services.chaos.play import Scenario
 from services.chaos.scenarios import (
@@ -21,10 +21,10 @@ SCENARIOS: tuple[Scenario, ...] = (
     *redemptions.SCENARIOS,
     *kafka.SCENARIOS,
     *clickhouse.SCENARIOS,
-    *backpressure.SCENARIOS,
     *input.SCENARIOS,
     *quarantine.SCENARIOS,
     *upgrade.SCENARIOS,
     *state.SCENARIOS,
     *stores.SCENARIOS,
+    *backpressure.SCENARIOS,
 )

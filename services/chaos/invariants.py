@@ -1,23 +1,25 @@
 """What must hold when the flow is quiet, whatever went wrong before (I1 to I4 and I6; ``quiet`` is I5)."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from clickhouse_driver import Client
 
 from schemas.topics import LOYALTY_ACCOUNTS, LOYALTY_CHANGES, PROFILE_CHANGES, PROFILES, QUARANTINE, TOUCHPOINTS
 from services.chaos import rebuilt
-from services.chaos.log_reader import LogReader
-from services.chaos.order import faults_of_order
+from services.chaos.log_reader import LogReader, News
+from services.chaos.order import Order
 from services.chaos.quiet import client_of
-from services.chaos.reference import LEVELS, Customer, Expected, LogRecord, Redemption, expected
+from services.chaos.reference import LEVELS, Customer, Expected, Facts, LogRecord, Redemption
 from services.chaos.sender import Promised
 from services.chaos.stack import Stack
 from services.profile.app import identity_policy
 from services.runtime.settings import Settings
+from services.runtime.stage import Record
 
 SHOWN = 5
+PUBLISHED = (PROFILE_CHANGES, LOYALTY_CHANGES, PROFILES, LOYALTY_ACCOUNTS)
 ONE_ROW_EACH: Mapping[str, str] = {
     "touchpoints": "event_id",
     "purchases": "event_id",
@@ -34,50 +36,67 @@ ONE_ROW_EACH: Mapping[str, str] = {
 
 
 class Check:
-    """Collects what is wrong; ``figures`` says how much was looked at."""
+    """Of one stack: collects what is wrong; ``figures`` say how much was looked at. Each time it reads what the log has got since, and
+    compares all that it holds: the reference and the folds of I6 begin at offset 0, and go on from where they were."""
 
     def __init__(self, stack: Stack, log: LogReader, promised: Promised) -> None:
         self._stack, self._log, self._promised = stack, log, promised
+        self._facts = Facts(identity_policy(Settings().identity))
+        self._touchpoints = 0
+        self._too_new: set[str] = set()
+        self._accepted: dict[str, Redemption] = {}
+        self._order = {topic: Order(topic) for topic in (PROFILE_CHANGES.name, LOYALTY_CHANGES.name)}
+        self._subscribers = {topic: rebuilt.Subscriber() for topic in self._order}
+        self._latest = {topic: rebuilt.Latest() for topic in (PROFILES.name, LOYALTY_ACCOUNTS.name)}
+        self._profiles, self._accounts = rebuilt.profiles(), rebuilt.accounts()
         self.wrong: list[str] = []
         self.figures: dict[str, int] = {}
 
     def run(self) -> "Check":
         """All invariants. The flow must be quiet."""
-        touchpoints = self._log.records(TOUCHPOINTS.name)
-        log = [LogRecord(one.topic, one.partition, one.offset, one.timestamp, one.value or b"") for one in touchpoints]
-        accepted = self._redemptions()
-        reference = expected(log, identity_policy(Settings().identity), accepted.values(), self._too_new())
+        self.wrong, self.figures = [], {}
+        news = self._log.news([topic.name for topic in (TOUCHPOINTS, QUARANTINE, *PUBLISHED)])
+        fresh = {topic: subscriber.fresh(news[topic]) for topic, subscriber in self._subscribers.items()}
+        redemptions = rebuilt.redemptions_in(fresh[LOYALTY_CHANGES.name])
+        self._take_touchpoints(news)
+        self._take_redemptions(redemptions)
+        reference = self._facts.expected(self._accepted.values())
         client = client_of(self._stack)
         self._nothing_lost(client, reference)
         self._nothing_twice(client)
         self._customers(client, reference)
         self._points(client, reference)
-        self._published()
-        self._rebuilt()
+        self._published(news)
+        self._rebuilt("profiles", self._profiles.living(news[TOUCHPOINTS.name]), self._latest[PROFILES.name].living(news[PROFILES.name]))
+        again = self._accounts.living([*fresh[PROFILE_CHANGES.name], *redemptions])
+        self._rebuilt("accounts", again, self._latest[LOYALTY_ACCOUNTS.name].living(news[LOYALTY_ACCOUNTS.name]))
         self.figures |= {
-            "touchpoints in the log": len(log),
+            "touchpoints in the log": self._touchpoints,
             "counted": sum(len(one.events) for one in reference.customers.values()),
             "duplicates dropped": reference.duplicates,
             "customers": len(reference.customers),
             "links refused": len(reference.refused),
-            "redemptions": len(accepted),
+            "redemptions": len(self._accepted),
         }
         return self
 
-    def _too_new(self) -> set[str]:
-        """What a profile process of the former release set aside, by quarantine_id."""
-        refused = [json.loads(record.value or b"") for record in self._log.records(QUARANTINE.name)]
-        return {one["quarantine_id"] for one in refused if one.get("stage") == "profile" and one["reason"] == "unknown_version"}
+    def _take_touchpoints(self, news: News) -> None:
+        """What a profile process of the former release set aside counts only where it was put back."""
+        refused = [json.loads(record.value or b"") for record in news[QUARANTINE.name]]
+        self._too_new |= {one["quarantine_id"] for one in refused if one.get("stage") == "profile" and one["reason"] == "unknown_version"}
+        touchpoints = news[TOUCHPOINTS.name]
+        self._touchpoints += len(touchpoints)
+        self._facts.take(
+            (LogRecord(one.topic, one.partition, one.offset, one.timestamp, one.value or b"") for one in touchpoints), self._too_new
+        )
 
-    def _redemptions(self) -> dict[str, Redemption]:
+    def _take_redemptions(self, redemptions: Sequence[Record]) -> None:
         """I2: each accepted once, however often it was asked or published."""
-        found: dict[str, Redemption] = {}
-        for record in rebuilt.redemptions_in(self._log.records(LOYALTY_CHANGES.name)):
+        for record in redemptions:
             said = json.loads(record.value or b"")
-            if said["redemption_id"] in found:
+            if said["redemption_id"] in self._accepted:
                 self.wrong.append(f"I2: the redemption {said['redemption_id']} was accepted twice")
-            found[said["redemption_id"]] = Redemption(said["redemption_id"], said["anchor"], said["points"])
-        return found
+            self._accepted[said["redemption_id"]] = Redemption(said["redemption_id"], said["anchor"], said["points"])
 
     def _nothing_lost(self, client: Client, reference: Expected) -> None:
         """I1."""
@@ -128,29 +147,18 @@ class Check:
         ((entries,),) = client.execute("SELECT count() FROM rapport.loyalty_ledger")
         self.figures["ledger entries"] = entries
 
-    def _published(self) -> None:
+    def _published(self, news: News) -> None:
         """I4."""
-        for topic in (PROFILE_CHANGES.name, LOYALTY_CHANGES.name):
-            records = self._log.records(topic)
-            wrong, repeats = faults_of_order(topic, records)
-            self.wrong += [f"I4: {one}" for one in wrong[:SHOWN]]
-            self.figures[f"{topic}: messages"] = len(records)
-            self.figures[f"{topic}: repeated"] = repeats
+        for topic, order in self._order.items():
+            order.take(news[topic])
+            self.wrong += [f"I4: {one}" for one in order.wrong[:SHOWN]]
+            self.figures[f"{topic}: messages"], self.figures[f"{topic}: repeated"] = order.messages, order.repeats
 
-    def _rebuilt(self) -> None:
+    def _rebuilt(self, what: str, again: rebuilt.Living, live: rebuilt.Living) -> None:
         """I6."""
-        changes = rebuilt.without_repeats(self._log.records(PROFILE_CHANGES.name))
-        changes += rebuilt.redemptions_in(self._log.records(LOYALTY_CHANGES.name))
-        pairs: list[tuple[str, Callable[[], rebuilt.Living], str]] = [
-            ("profiles", lambda: rebuilt.profiles_from(self._log.records(TOUCHPOINTS.name)), PROFILES.name),
-            ("accounts", lambda: rebuilt.accounts_from(changes), LOYALTY_ACCOUNTS.name),
-        ]
-        for what, fold, topic in pairs:
-            live = rebuilt.latest(self._log.records(topic))
-            again = fold()
-            if what == "accounts":
-                live, again = ({id: one for id, one in side.items() if one.get("lots")} for side in (live, again))
-            self._same(f"I6: {what} built again from offset 0", again, live)
+        if what == "accounts":
+            live, again = ({id: one for id, one in side.items() if one.get("lots")} for side in (live, again))
+        self._same(f"I6: {what} built again from offset 0", again, live)
 
     # ---- saying what differs
 

@@ -1,26 +1,25 @@
-"""Reads whole topics, and goes on from there when asked again."""
+"""Reads what is new on whole topics: from their beginning, and from there on when asked again."""
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Sequence
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from services.runtime.kafka import KafkaConnection, new_consumer
 
+News = dict[str, list[ConsumerRecord]]
+
 
 class LogReader:
-    """Keeps every record it has read, by topic, each partition's in order."""
+    """Gives every record once, and keeps none: a log may be longer than memory."""
 
     def __init__(self, bootstrap: str) -> None:
         self._connection = KafkaConnection(bootstrap)
-        self._read: dict[str, list[ConsumerRecord]] = defaultdict(list)
         self._next: dict[TopicPartition, int] = {}
 
-    def records(self, topic: str) -> Sequence[ConsumerRecord]:
-        """Everything up to the end that the topic has now."""
-        asyncio.run(self._go_on(topic))
-        return self._read[topic]
+    def news(self, topics: Sequence[str]) -> News:
+        """By topic, each partition's in order: what came since it was asked last, up to the end that the topics have now."""
+        return asyncio.run(self._go_on(topics))
 
     def ends(self, topics: Sequence[str]) -> dict[tuple[str, int], int]:
         """The next offset of every partition."""
@@ -29,25 +28,27 @@ class LogReader:
     async def _ends(self, topics: Sequence[str]) -> dict[tuple[str, int], int]:
         consumer = await self._started()
         try:
-            found = await consumer.end_offsets([tp for topic in topics for tp in await _partitions(consumer, topic)])
+            found = await consumer.end_offsets(await _partitions(consumer, topics))
             return {(tp.topic, tp.partition): end for tp, end in found.items()}
         finally:
             await consumer.stop()
 
-    async def _go_on(self, topic: str) -> None:
+    async def _go_on(self, topics: Sequence[str]) -> News:
+        news: News = {topic: [] for topic in topics}
         consumer = await self._started()
         try:
-            tps = await _partitions(consumer, topic)
+            tps = await _partitions(consumer, topics)
             ends = await consumer.end_offsets(tps)
             consumer.assign(tps)
             for tp in tps:
                 consumer.seek(tp, self._next.get(tp, 0))
             while [tp for tp, end in ends.items() if await consumer.position(tp) < end]:
                 for tp, records in (await consumer.getmany(timeout_ms=200, max_records=20_000)).items():
-                    self._read[topic] += records
+                    news[tp.topic] += records
                     self._next[tp] = records[-1].offset + 1
         finally:
             await consumer.stop()
+        return news
 
     async def _started(self) -> AIOKafkaConsumer:
         consumer = new_consumer(self._connection)
@@ -55,7 +56,7 @@ class LogReader:
         return consumer
 
 
-async def _partitions(consumer: AIOKafkaConsumer, topic: str) -> list[TopicPartition]:
-    consumer._client.add_topic(topic)
+async def _partitions(consumer: AIOKafkaConsumer, topics: Sequence[str]) -> list[TopicPartition]:
+    consumer._client.set_topics(topics)
     await consumer._client.force_metadata_update()
-    return [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic) or ())]
+    return [TopicPartition(topic, number) for topic in topics for number in sorted(consumer.partitions_for_topic(topic) or ())]

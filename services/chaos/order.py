@@ -19,27 +19,32 @@ class Published(Protocol):
     def headers(self) -> Iterable[tuple[str, bytes]]: ...
 
 
-def faults_of_order(topic: str, records: Iterable[Published]) -> tuple[list[str], int]:
-    """What is wrong, and how many messages were repeats. Repeats are equal to what they repeat; sequences have no hole.
+class Order:
+    """Of one topic, each partition's records in order. ``wrong``: repeats are not equal to what they repeat, or a sequence has a hole."""
 
-    ``records``: the whole topic, each partition's in order.
-    """
-    highest: dict[int, int] = {}
-    sequence: dict[bytes | None, int] = {}
-    said: dict[int, tuple[bytes | None, bytes | None]] = {}
-    wrong: list[str] = []
-    repeats = 0
-    for record in records:
+    def __init__(self, topic: str) -> None:
+        self.topic, self.messages, self.repeats = topic, 0, 0
+        self.wrong: list[str] = []
+        self._highest: dict[int, int] = {}
+        self._sequence: dict[bytes | None, int] = {}
+        self._said: dict[int, int] = {}
+
+    def take(self, records: Iterable[Published]) -> None:
+        """What follows on what was taken before."""
+        for record in records:
+            self.messages += 1
+            self._take(record, f"{self.topic}:{record.partition}:{record.offset}")
+
+    def _take(self, record: Published, place: str) -> None:
         headers = dict(record.headers)
-        id, number = int(headers["id"]), int(headers["sequence"])
-        if said.setdefault(id, (record.key, record.value)) != (record.key, record.value):
-            wrong.append(f"{topic}:{record.partition}:{record.offset}: id {id} says two things")
-        if id <= highest.get(record.partition, 0):
-            repeats += 1
-            continue
-        highest[record.partition] = id
-        before = sequence.get(record.key, 0)
+        id, number, said = int(headers["id"]), int(headers["sequence"]), hash((record.key, record.value))
+        if self._said.setdefault(id, said) != said:
+            self.wrong.append(f"{place}: id {id} says two things")
+        if id <= self._highest.get(record.partition, 0):
+            self.repeats += 1
+            return
+        self._highest[record.partition] = id
+        before = self._sequence.get(record.key, 0)
         if number != before + 1:
-            wrong.append(f"{topic}:{record.partition}:{record.offset}: {record.key!r} goes from sequence {before} to {number}")
-        sequence[record.key] = number
-    return wrong, repeats
+            self.wrong.append(f"{place}: {record.key!r} goes from sequence {before} to {number}")
+        self._sequence[record.key] = number

@@ -25,56 +25,72 @@ Living = dict[str, dict[str, Any]]
 """Id → its whole snapshot, of those that hold something."""
 
 
-def profiles_from(log: Sequence[Record]) -> Living:
+class Rebuilt:
+    """A stage's fold from offset 0, which goes on where it was with what is new."""
+
+    def __init__(self, stage: Stage, store: EventStore) -> None:
+        self._stage, self._store = stage, store
+        self._originators: set[UUID] = set()
+
+    def living(self, news: Sequence[Record]) -> Living:
+        """With these, everything. Each message once."""
+        for begin in range(0, len(news), BATCH):
+            transaction = self._stage.decide(news[begin : begin + BATCH])
+            self._originators |= {event.originator for event in transaction.events if event.type != "quarantined"}
+            self._store.commit(transaction)
+        return _living(message.value or b"" for message in self._stage.snapshots(self._originators))
+
+
+def profiles() -> Rebuilt:
     """Of the topic ``touchpoints``."""
-    settings = Settings()
-    store = MemoryEventStore(kinds=profile_app.PROCESS.kinds, item_kinds=profile_app.PROCESS.item_kinds)
+    settings, process = Settings(), profile_app.PROCESS
+    store = MemoryEventStore(kinds=process.kinds, item_kinds=process.item_kinds)
     identity, lifecycle = profile_app.identity_policy(settings.identity), profile_app.lifecycle_policy(settings.lifecycle)
-    return _folded(ProfileStage(store, identity, lifecycle, SystemClock()), store, log)
+    return Rebuilt(ProfileStage(store, identity, lifecycle, SystemClock()), store)
 
 
-def accounts_from(log: Sequence[Record]) -> Living:
+def accounts() -> Rebuilt:
     """Of the topic ``profile-events`` without its repeats, and the redemptions, in any order."""
     process = loyalty_app.PROCESS
     store = MemoryEventStore(kinds=process.kinds, item_kinds=process.item_kinds)
-    return _folded(LoyaltyStage(store, programme_file.load(PROGRAMME), SystemClock()), store, log)
+    return Rebuilt(LoyaltyStage(store, programme_file.load(PROGRAMME), SystemClock()), store)
 
 
-def latest(snapshots: Iterable[Record]) -> Living:
+class Latest:
     """Of a compacted topic: of each key the highest sequence."""
-    found: dict[bytes, tuple[int, bytes]] = {}
-    for record in snapshots:
-        if record.key is not None and record.value is not None:
-            sequence = int(dict(record.headers)["sequence"])
-            if sequence >= found.get(record.key, (0, b""))[0]:
-                found[record.key] = sequence, record.value
-    return _living(value for _, value in found.values())
+
+    def __init__(self) -> None:
+        self._found: dict[bytes, tuple[int, bytes]] = {}
+
+    def living(self, news: Iterable[Record]) -> Living:
+        """With these, everything."""
+        for record in news:
+            if record.key is not None and record.value is not None:
+                sequence = int(dict(record.headers)["sequence"])
+                if sequence >= self._found.get(record.key, (0, b""))[0]:
+                    self._found[record.key] = sequence, record.value
+        return _living(value for _, value in self._found.values())
 
 
-def without_repeats(records: Iterable[Record]) -> list[Record]:
-    """As a subscriber reads a topic that an outbox fills."""
-    highest: dict[int, int] = {}
-    kept = []
-    for record in records:
-        id = int(dict(record.headers)["id"])
-        if id > highest.get(record.partition, 0):
-            highest[record.partition] = id
-            kept.append(record)
-    return kept
+class Subscriber:
+    """Reads a topic that an outbox fills, and drops repeats."""
+
+    def __init__(self) -> None:
+        self._highest: dict[int, int] = {}
+
+    def fresh(self, news: Iterable[Record]) -> list[Record]:
+        kept = []
+        for record in news:
+            id = int(dict(record.headers)["id"])
+            if id > self._highest.get(record.partition, 0):
+                self._highest[record.partition] = id
+                kept.append(record)
+        return kept
 
 
 def redemptions_in(records: Iterable[Record]) -> list[Record]:
-    """Of the topic ``loyalty-events``, without repeats."""
-    return [record for record in without_repeats(records) if dict(record.headers)["type"] == b"redemption_accepted"]
-
-
-def _folded(stage: Stage, store: EventStore, log: Sequence[Record]) -> Living:
-    originators: set[UUID] = set()
-    for begin in range(0, len(log), BATCH):
-        transaction = stage.decide(log[begin : begin + BATCH])
-        originators |= {event.originator for event in transaction.events if event.type != "quarantined"}
-        store.commit(transaction)
-    return _living(message.value or b"" for message in stage.snapshots(originators))
+    """Of the topic ``loyalty-events``."""
+    return [record for record in records if dict(record.headers)["type"] == b"redemption_accepted"]
 
 
 def _living(values: Iterable[bytes]) -> Living:

@@ -76,45 +76,57 @@ class Expected:
 def expected(
     log: Iterable[LogRecord], policy: IdentityPolicy, redemptions: Iterable[Redemption] = (), too_new: Collection[str] = ()
 ) -> Expected:
-    """The whole log, each partition's records in order; each redemption once. ``too_new``: what a process of the former release read, by
-    quarantine_id; it counts where it was put back."""
-    facts, quarantined, duplicates = _facts(log, policy, too_new)
-    facts.sort()
-    holder, identifiers, refused = _groups(facts, policy)
-    customers = {id: Customer(identifiers=names) for id, names in identifiers.items()}
-    own: dict[str, list[Fact]] = defaultdict(list)
-    for fact in facts:
-        own[holder[fact.names[0].key]].append(fact)
-    for id, theirs in own.items():
-        _profile(customers[id], theirs)
-        _points(customers[id], theirs)
-    held = {name.id: holder[name.key] for fact in facts for name in fact.names}
-    for redemption in redemptions:
-        spender = customers[held[redemption.anchor]]
-        spender.redeemed += redemption.points
-        spender.balance -= redemption.points
-    return Expected(customers, quarantined, refused, duplicates)
+    """The whole log, each partition's records in order; each redemption once."""
+    facts = Facts(policy)
+    facts.take(log, too_new)
+    return facts.expected(redemptions)
 
 
 # ---- which touchpoints count
 
 
-def _facts(log: Iterable[LogRecord], policy: IdentityPolicy, too_new: Collection[str]) -> tuple[list[Fact], dict[str, str], int]:
-    names, first, quarantined, duplicates = Names(policy), dict[str, tuple[Fact, Any]](), dict[str, str](), 0
-    for record in log:
-        id = f"{record.topic}:{record.partition}:{record.offset}"
-        try:
-            fact, said = _read(record, names, policy, newest=1 if id in too_new else None)
-        except Unreadable as unreadable:
-            quarantined[id] = unreadable.reason
-            continue
-        if fact.event_id not in first:
-            first[fact.event_id] = fact, said
-        elif first[fact.event_id][1] == said:
-            duplicates += 1
-        else:
-            quarantined[id] = "conflicting_duplicate"
-    return [fact for fact, _ in first.values()], quarantined, duplicates
+class Facts:
+    """What the records come to one by one: a fact, a repeat, or a refusal. ``quarantined``: quarantine_id → reason."""
+
+    def __init__(self, policy: IdentityPolicy) -> None:
+        self.quarantined: dict[str, str] = {}
+        self._policy, self._names, self._duplicates = policy, Names(policy), 0
+        self._first: dict[str, tuple[Fact, Any]] = {}
+
+    def take(self, log: Iterable[LogRecord], too_new: Collection[str] = ()) -> None:
+        """What follows on what was taken before. ``too_new``: what a process of the former release read, by quarantine_id; it counts
+        where it was put back."""
+        for record in log:
+            id = f"{record.topic}:{record.partition}:{record.offset}"
+            try:
+                fact, said = _read(record, self._names, self._policy, newest=1 if id in too_new else None)
+            except Unreadable as unreadable:
+                self.quarantined[id] = unreadable.reason
+                continue
+            if fact.event_id not in self._first:
+                self._first[fact.event_id] = fact, said
+            elif self._first[fact.event_id][1] == said:
+                self._duplicates += 1
+            else:
+                self.quarantined[id] = "conflicting_duplicate"
+
+    def expected(self, redemptions: Iterable[Redemption] = ()) -> Expected:
+        """What everything taken so far comes to, folded from the first fact on."""
+        facts = sorted(fact for fact, _ in self._first.values())
+        holder, identifiers, refused = _groups(facts, self._policy)
+        customers = {id: Customer(identifiers=names) for id, names in identifiers.items()}
+        own: dict[str, list[Fact]] = defaultdict(list)
+        for fact in facts:
+            own[holder[fact.names[0].key]].append(fact)
+        for id, theirs in own.items():
+            _profile(customers[id], theirs)
+            _points(customers[id], theirs)
+        held = {name.id: holder[name.key] for fact in facts for name in fact.names}
+        for redemption in redemptions:
+            spender = customers[held[redemption.anchor]]
+            spender.redeemed += redemption.points
+            spender.balance -= redemption.points
+        return Expected(customers, dict(self.quarantined), refused, self._duplicates)
 
 
 def _read(record: LogRecord, names: Names, policy: IdentityPolicy, newest: int | None) -> tuple[Fact, Any]:

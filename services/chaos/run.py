@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from services.chaos.catalogue import SCENARIOS
+from services.chaos.invariants import Check
 from services.chaos.log_reader import LogReader
 from services.chaos.play import Result, Scenario, play
 from services.chaos.report import report
@@ -20,20 +21,22 @@ BUGS = Path(__file__).with_name("bugs_found.md")
 
 @dataclass
 class Bench:
-    """A stack, the log that it has so far, and what ingest has promised so far. Every check looks at all of it."""
+    """A stack, what ingest has promised so far, and the check of all that the stack has so far."""
 
     stack: Stack
     log: LogReader
     promised: Promised
+    check: Check
 
     def play(self, scenario: Scenario, events: int, seed: int, full: bool) -> Result:
-        return play(scenario, self.stack, self.log, self.promised, events, seed, full)
+        return play(scenario, self.stack, self.log, self.promised, self.check, events, seed, full)
 
 
 @contextlib.contextmanager
 def running_bench(folder: Path | None = None) -> Iterator[Bench]:
     with running_stack(folder) as stack:
-        yield Bench(stack, LogReader(stack.bootstrap), Promised())
+        log, promised = LogReader(stack.bootstrap), Promised()
+        yield Bench(stack, log, promised, Check(stack, log, promised))
 
 
 def named(names: Sequence[str]) -> list[Scenario]:
@@ -43,9 +46,16 @@ def named(names: Sequence[str]) -> list[Scenario]:
 
 
 def run_all(
-    scenarios: Sequence[Scenario], events: int, seed: int, full: bool, tell: Callable[[Result], None], report_to: Path | None
+    scenarios: Sequence[Scenario],
+    events: int,
+    seed: int,
+    full: bool,
+    begins: Callable[[Scenario, int, int], None],
+    tell: Callable[[Result], None],
+    report_to: Path | None,
 ) -> list[Result]:
-    """``events`` are shared out evenly. After a failure the next scenario gets a stack of its own; the report is written after each."""
+    """``begins`` is told which one of how many, ``tell`` what came of it. ``events`` are shared out evenly. After a failure the next
+    scenario gets a stack of its own; the report is written after each."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # or the stack's processes would stay
     results: list[Result] = []
     each = max(LEAST_EVENTS, events // max(1, len(scenarios)))
@@ -53,6 +63,7 @@ def run_all(
     while waiting:
         with running_bench() as bench:
             while waiting:
+                begins(waiting[0], len(results) + 1, len(scenarios))
                 results.append(bench.play(waiting.pop(0), each, seed, full))
                 tell(results[-1])
                 if report_to is not None:

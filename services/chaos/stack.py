@@ -30,6 +30,8 @@ SERVICES = ("ingest", "profile", "loyalty", "projections")
 STAGES = SERVICES[1:]
 PROGRAMME = Path(__file__).with_name("programme.yaml")
 WATCH_SECONDS = 0.05
+SESSION_SECONDS = "2"
+"""Shorter than a real one, so that dead workers are noticed, and live ones taken for dead, more often."""
 
 
 @dataclass
@@ -82,6 +84,7 @@ class Stack:
             "RAPPORT_CLICKHOUSE_URL": f"clickhouse://default@{LOOPBACK}:{self.clickhouse_proxy.port}",
             "RAPPORT_LOYALTY_PROGRAMME": str(PROGRAMME),
             "RAPPORT_LOG_LEVEL": "info",
+            "RAPPORT_STAGE_SESSION_SECONDS": SESSION_SECONDS,
             "RAPPORT_LOYALTY_PORT": str(door),
             ("RAPPORT_INGEST_PORT" if name == "ingest" else "RAPPORT_STAGE_METRICS_PORT"): str(port),
             **(settings or {}),

@@ -29,7 +29,7 @@ def chaos(
     - `rapport chaos --report docs/faults.md`
     """
     from services.chaos.run import named, run_all
-    from services.cli.chaos_view import show_list, show_result, show_total
+    from services.cli.chaos_view import show_begin, show_list, show_result, show_total
     from services.cli.errors import CommandFailed
 
     try:
@@ -39,6 +39,6 @@ def chaos(
     if listed:
         show_list(chosen)
         return
-    results = run_all(chosen, events, seed, not short, show_result, report)
+    results = run_all(chosen, events, seed, not short, show_begin, show_result, report)
     show_total(results)
     raise typer.Exit(1 if any(one.wrong for one in results) else 0)

@@ -1,6 +1,7 @@
 """What ``rapport chaos`` shows."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from rich.markup import escape
 
@@ -11,6 +12,10 @@ from services.cli.screen import out
 def show_list(scenarios: Sequence[Scenario]) -> None:
     for one in scenarios:
         out.print(f"[bold]{one.name:24}[/] fault {one.fault:2}  {one.what}")
+
+
+def show_begin(one: Scenario, number: int, count: int) -> None:
+    out.print(f"[dim]{datetime.now():%H:%M:%S} {number} of {count}[/] {one.name}: {one.what}")
 
 
 def show_result(one: Result) -> None:

@@ -46,6 +46,7 @@ async def run(settings: Settings) -> int:
         stage=STAGE,
         max_records=MORE_RECORDS * settings.stage.max_records,
         linger_ms=settings.stage.linger_ms,
+        session_seconds=settings.stage.session_seconds,
     )
     port, host = settings.stage.metrics_port or METRICS_PORT, settings.stage.metrics_host
     _, stop = serve_metrics(port, lambda: problem_of(app), host)

@@ -41,6 +41,10 @@ class MemoryRecorder(POPOProcessRecorder):
     def positions(self) -> dict[str, int]:
         return {name: position for name, position in self._max_tracking_ids.items() if position is not None}
 
+    def places(self, originator: UUID) -> list[int]:
+        """How many events are before each of its own, in their order."""
+        return [place for _, place in sorted(self._stored_events_index[str(originator)].items())]
+
     def move(self, name: str, position: int) -> None:
         self._max_tracking_ids[name] = position
 
@@ -179,8 +183,7 @@ class MemoryEventStore:
         return [_recorded(event) for event in self.recorder.select_notifications(id + 1, limit)] if limit > 0 else []
 
     def events_of(self, originator: UUID) -> list[RecordedEvent]:
-        every = self.events_after(0, maxsize)
-        return sorted((event for event in every if event.originator == originator), key=lambda event: event.version)
+        return [one for place in self.recorder.places(originator) for one in self.events_after(place, 1)]
 
     def events_since(self, versions: Mapping[UUID, int]) -> list[RecordedEvent]:
         later = [event for event in self.events_after(0, maxsize) if event.version > versions.get(event.originator, maxsize)]

@@ -78,6 +78,9 @@ class StageSettings(Section):
     linger_ms: int = Field(50, ge=0, le=10_000, description="gather records for this long, while some come, before a transaction")
     snapshot_seconds: float = Field(1.0, ge=0, le=3600, description="a customer's snapshot is published at most this often")
     cache: int = Field(200_000, ge=100, description="customers (or accounts) kept in memory")
+    session_seconds: float = Field(
+        10.0, ge=1, le=300, description="a worker that died without a word loses its partitions after so long; Kafka may set limits"
+    )
     max_quarantine_share: float = Field(
         1.0, gt=0, le=1, description="a stage that would quarantine a larger share of its latest 1,000 messages stops; 1: never"
     )

@@ -70,6 +70,7 @@ async def run_stage(
             stage=process.name,
             max_records=settings.stage.max_records,
             linger_ms=settings.stage.linger_ms,
+            session_seconds=settings.stage.session_seconds,
         )
         port, host = settings.stage.metrics_port or process.metrics_port, settings.stage.metrics_host
         worker.commands.wake = app.joiner.wake

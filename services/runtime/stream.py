@@ -74,8 +74,6 @@ FAUST_SETTINGS: dict[str, Any] = {
     "consumer_auto_offset_reset": "earliest",
     "broker_max_poll_records": 2000,
     "stream_buffer_maxsize": 2,  # fetches
-    "broker_heartbeat_interval": 1.0,
-    "broker_session_timeout": 10.0,
     "broker_rebalance_timeout": 20.0,
     "broker_request_timeout": 20.0,
     # Never: past it aiokafka leaves the group and waits for a fetch, which Faust does not make before it is back.
@@ -92,6 +90,7 @@ def build(
     stage: str,
     max_records: int = 8_000,
     linger_ms: int = 50,
+    session_seconds: float = 10.0,
     **faust_settings: Any,
 ) -> BatchApp:
     """Call it in the running loop. `stage` names the metrics.
@@ -99,7 +98,8 @@ def build(
     `consumer_group_instance_id` makes membership static: back at once after kill -9, but a member that leaves for good
     keeps its partitions for the session timeout.
     """
-    app = BatchApp(group, **{**FAUST_SETTINGS, **connection.faust_settings(), **faust_settings})
+    session = {"broker_session_timeout": session_seconds, "broker_heartbeat_interval": session_seconds / 10}
+    app = BatchApp(group, **{**FAUST_SETTINGS, **session, **connection.faust_settings(), **faust_settings})
     app.sink, app.gather_ms = sink, linger_ms
     app.joiner = BatchJoiner(app, sink, stage, max_records, linger_ms / 1000)
     metrics.STARTED.labels(stage).set(time.time())

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from services.chaos.order import faults_of_order
+from services.chaos.order import Order
 from services.chaos.reference import Expected, LogRecord, Redemption, expected
 from services.profile.app import identity_policy
 from services.runtime.settings import Settings
@@ -123,6 +123,14 @@ class Sent:
 
 
 def test_repeats_are_counted_and_a_hole_or_two_contents_of_one_id_are_wrong() -> None:
-    assert faults_of_order("t", [Sent(0, 1, 1), Sent(1, 2, 2), Sent(2, 1, 1), Sent(3, 2, 2), Sent(4, 3, 3)]) == ([], 2)
-    assert "from sequence 1 to 3" in faults_of_order("t", [Sent(0, 1, 1), Sent(1, 3, 3)])[0][0]
-    assert "says two things" in faults_of_order("t", [Sent(0, 1, 1), Sent(1, 1, 1, b"other")])[0][0]
+    assert order(Sent(0, 1, 1), Sent(1, 2, 2), Sent(2, 1, 1), Sent(3, 2, 2), Sent(4, 3, 3)) == ([], 2)
+    assert "from sequence 1 to 3" in order(Sent(0, 1, 1), Sent(1, 3, 3))[0][0]
+    assert "says two things" in order(Sent(0, 1, 1), Sent(1, 1, 1, b"other"))[0][0]
+
+
+def order(*sent: Sent) -> tuple[list[str], int]:
+    """One after the other, as over several checks."""
+    order = Order("t")
+    for one in sent:
+        order.take([one])
+    return order.wrong, order.repeats

@@ -3,13 +3,14 @@
 import pytest
 
 from services.chaos.catalogue import SCENARIOS
-from services.chaos.invariants import Check
 from services.chaos.play import Scenario
 from services.chaos.quiet import client_of
 from tests.faults.conftest import Benches
 
-EVENTS = 800
+EVENTS = 500
 SEED = 1
+FAULTS = 22
+"""0 is none at all."""
 
 
 @pytest.mark.parametrize("scenario", [one for one in SCENARIOS if one.short], ids=lambda one: str(one.name))
@@ -20,6 +21,10 @@ def test_nothing_is_lost_and_nothing_counts_twice_when(scenario: Scenario, bench
     assert not result.wrong, "\n".join([f"repeat it: {result.command}", *result.wrong])
     assert result.faults or scenario.fault == 0, "no fault was injected"
     assert result.figures["counted"] > 0
+
+
+def test_every_fault_of_the_list_is_injected_by_a_scenario_that_is_played_here_too() -> None:
+    assert {one.fault for one in SCENARIOS if one.short} == set(range(FAULTS + 1))
 
 
 def test_a_single_missing_row_and_a_single_wrong_amount_are_seen(benches: Benches) -> None:
@@ -34,7 +39,7 @@ def test_a_single_missing_row_and_a_single_wrong_amount_are_seen(benches: Benche
     client.execute(
         "ALTER TABLE rapport_store.loyalty_ledger UPDATE amount = amount + 1 WHERE entry_id = %(id)s", {"id": entry}, settings=now
     )
-    wrong = Check(bench.stack, bench.log, bench.promised).run().wrong
+    wrong = bench.check.run().wrong
     benches.close()
     assert any(line.startswith("I1") and event in line for line in wrong)
     assert any(line.startswith("I3: the ledger's sums") and entry.partition(":")[0] in line for line in wrong)

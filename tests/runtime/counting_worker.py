@@ -155,7 +155,7 @@ async def main(options: argparse.Namespace) -> int:
             worker,
             stage=stage.name,
             max_records=options.max_records,
-            broker_session_timeout=options.session_seconds,
+            session_seconds=options.session_seconds,
             **({"consumer_group_instance_id": options.member} if options.member else {}),
         )
         port, _ = serve_metrics(0, app.joiner.problem)

@@ -86,9 +86,9 @@ def _below_stopped(it: Play, stage: str, stop: Callable[[], None], start: Callab
         it.pace(it.times(1, 5))
         stop()
         it.harm(what)
-        it.until(lambda: _fed(it) and reached(), f"{stage} to wait", REACHED_WITHIN)
+        it.until(lambda: _fed(it) and reached(), f"{stage} to wait", REACHED_WITHIN, every=0.1)
         first, until = memory.samples, time.monotonic() + it.times(5, 60)
-        it.until(lambda: _fed(it) and (time.monotonic() > until or "more to see"), "the time to be over", it.times(5, 60) + 30.0)
+        it.until(lambda: _fed(it) and (time.monotonic() > until or "more to see"), "the time to be over", it.times(5, 60) + 30.0, every=1.0)
         memory.window = first, memory.samples
         start()
         it.harm("back again")

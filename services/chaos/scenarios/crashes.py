@@ -64,7 +64,7 @@ def _crash_at(it: Play, point: str, slot: str, part: Sequence[Request]) -> None:
     service, waiting, wanted = it.stack.services[slot], list(part), it.times(1, 20)
     it.stack.reconfigure(slot, {VARIABLE: f"{point}:kill:{TIMES.get(point, 2)}"})
     before = service.restarts + 1
-    it.stack.kill(slot)
+    it.stack.kill(slot, signal.SIGTERM)
     it.until(lambda: service.restarts == before or "not yet", f"{slot} to start")
 
     def died() -> bool | str:
@@ -72,10 +72,10 @@ def _crash_at(it: Play, point: str, slot: str, part: Sequence[Request]) -> None:
             it.send([waiting.pop(0)] if waiting else it.more(5))
         return service.restarts >= before + wanted or f"{service.restarts - before} times"
 
-    it.until(died, f"{slot} to die at {point}", within=10.0 * (1 + wanted))
+    it.until(died, f"{slot} to die at {point}", within=10.0 * (2 + wanted), every=0.1)
     it.harm(f"crash of {slot} {point.replace('_', ' ')}", wanted)
     it.stack.reconfigure(slot, {VARIABLE: ""})
-    it.stack.kill(slot)
+    it.stack.kill(slot, signal.SIGTERM)
     it.send(waiting)
 
 
@@ -101,7 +101,7 @@ def terminate(it: Play) -> None:
 SCENARIOS = (
     Scenario("no-fault", 0, "nothing goes wrong", nothing, short=True),
     Scenario("kill-any", 1, "kill -9 of a random service, again and again", kill_any, short=True),
-    Scenario("kill-storm", 2, "a kill -9 of profile every second", kill_storm),
+    Scenario("kill-storm", 2, "a kill -9 of profile every second", kill_storm, short=True),
     Scenario("crash-points", 3, "every stage kills itself at its worst points", crash_points, short=True),
     Scenario("terminate", 4, "SIGTERM under load", terminate, short=True),
 )

@@ -1,7 +1,10 @@
 """What is kept goes missing, or has no room."""
 
+import contextlib
 import resource
 import shutil
+import sqlite3
+from pathlib import Path
 
 from services.chaos.play import Play, Scenario
 from services.chaos.quiet import client_of
@@ -20,7 +23,7 @@ def warehouse_lost(it: Play) -> None:
     it.stack.start_clickhouse()
     it.send(it.more(5))  # projections notices when it next writes, ends, and at its start makes what tables are missing
     it.answered()
-    took = it.quiet(within=120)
+    took = it.quiet(within=it.times(120, 900))
     ((rows,),) = client_of(it.stack).execute("SELECT count() FROM rapport.touchpoints")
     it.notes["all projections again from the log"] = f"{rows:,} touchpoints in {took:.1f} s"
 
@@ -31,8 +34,9 @@ def disk_full(it: Play) -> None:
     it.send(first)
     it.answered()
     for slot in ("profile", "loyalty"):
-        files = it.stack.folder.glob(f"{slot}.sqlite*")
-        full = max(file.stat().st_size for file in files) + ROOM_BYTES
+        store = it.stack.folder / f"{slot}.sqlite"
+        it.until(lambda store=store: written_back(store), f"all that is ahead of {store.name} to be in it")  # type: ignore[misc]
+        full = it.stack.log_of(slot).stat().st_size + ROOM_BYTES
         resource.prlimit(it.stack.services[slot].process.pid, resource.RLIMIT_FSIZE, (full, resource.RLIM_INFINITY))
         it.harm(f"no room for {slot}'s store")
     said = {slot: it.stack.log_of(slot).stat().st_size for slot in ("profile", "loyalty")}
@@ -48,7 +52,14 @@ def disk_full(it: Play) -> None:
     it.harm("room again")
 
 
+def written_back(store: Path) -> bool | str:
+    """Empties the file that SQLite writes first, so that it has to grow, as soon as nobody reads it."""
+    with contextlib.closing(sqlite3.connect(store, timeout=5)) as db:
+        ((busy, *_),) = db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return busy == 0 or "it is being read"
+
+
 SCENARIOS = (
     Scenario("warehouse-lost", 17, "ClickHouse's directory is deleted", warehouse_lost),
-    Scenario("disk-full", 18, "no room for the stores of profile and loyalty", disk_full),
+    Scenario("disk-full", 18, "no room for the stores of profile and loyalty", disk_full, short=True),
 )

@@ -13,11 +13,14 @@ from pathlib import Path
 import msgspec
 
 from services.chaos.play import Play, Scenario
+from services.chaos.scenarios.state import written_back
 from services.chaos.stack import Service
 from services.cli.verify_command import DIFFERENT
 from services.runtime.stage_process import STORE_LOST
 
-COMMAND_SECONDS = 60.0
+COMMAND_SECONDS = 60
+LONG_COMMAND_SECONDS = 1_800
+"""Of a log that many scenarios have made long."""
 COUNT = {"profile": ("rows_facts", 2), "loyalty": ("rows_accounts", 2)}
 """Of each stage a table, and the place of a number in its rows: the touchpoints by an identifier; an account's balance."""
 
@@ -28,20 +31,15 @@ def _delete(path: Path, rnd: random.Random) -> None:
 
 
 def _truncate(path: Path, rnd: random.Random) -> None:
-    _into_one_file(path)
+    written_back(path)
     os.truncate(path, path.stat().st_size * rnd.randrange(2, 9) // 10)
 
 
 def _rubbish(path: Path, rnd: random.Random) -> None:
-    _into_one_file(path)
+    written_back(path)
     with path.open("r+b") as file:
         file.seek(rnd.randrange(path.stat().st_size // 2))
         file.write(rnd.randbytes(20_000))
-
-
-def _into_one_file(path: Path) -> None:
-    with contextlib.closing(sqlite3.connect(path)) as db:
-        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 DAMAGES: dict[str, Callable[[Path, random.Random], None]] = {"deleted": _delete, "truncated": _truncate, "overwritten": _rubbish}
@@ -102,7 +100,9 @@ def _run(it: Play, service: Service, *module: str, code: int) -> str:
     """What it said; it must leave with that code."""
     command = [sys.executable, "-m", *module]
     try:
-        done = subprocess.run(command, env=service.environment, capture_output=True, timeout=COMMAND_SECONDS, check=False)
+        done = subprocess.run(
+            command, env=service.environment, capture_output=True, timeout=it.times(COMMAND_SECONDS, LONG_COMMAND_SECONDS), check=False
+        )
     except subprocess.TimeoutExpired:
         it.must(False, f"{' '.join(module)} did not end")
         return ""

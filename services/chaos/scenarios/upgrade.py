@@ -18,8 +18,7 @@ def rolling_upgrade(it: Play) -> None:
     """In the worst order: what writes is upgraded before what reads. So each service meets what it does not know yet: ingest and
     profile set it aside, loyalty and projections wait. After the upgrade it is put back, twice."""
     before, ingest_new, side_by_side, profile_new, all_new, back_again = it.parts(6)
-    for slot in SERVICES:
-        _exchange(it, slot, former=True)
+    _exchange(it, *SERVICES, former=True)
     _send(it, before)
     _exchange(it, "ingest", former=False)
     _send(it, ingest_new)
@@ -36,11 +35,9 @@ def rolling_upgrade(it: Play) -> None:
         _exchange(it, slot, former=False)
     _send(it, all_new)
     it.quiet()
-    for slot in ("ingest", "profile"):
-        _exchange(it, slot, former=True)
+    _exchange(it, "ingest", "profile", former=True)
     _send(it, back_again)
-    for slot in ("ingest", "profile"):
-        _exchange(it, slot, former=False)
+    _exchange(it, "ingest", "profile", former=False)
     _put_back(it)
 
 
@@ -49,14 +46,16 @@ def _send(it: Play, part: Sequence[Request]) -> None:
     it.answered()
 
 
-def _exchange(it: Play, slot: str, former: bool) -> None:
-    """The process leaves as it was asked to, and the other release starts in its place."""
-    service = it.stack.services[slot]
-    restarts = service.restarts
-    it.stack.exchange(slot, former)
-    it.until(lambda: service.restarts > restarts or "still here", f"{slot} to leave")
-    it.answers_again(slot)
-    it.harm(f"{slot} {'back to the former release' if former else 'upgraded'}")
+def _exchange(it: Play, *slots: str, former: bool) -> None:
+    """The processes leave as they were asked to, and the other release starts in their place."""
+    services = [it.stack.services[slot] for slot in slots]
+    restarts = [service.restarts for service in services]
+    for slot in slots:
+        it.stack.exchange(slot, former)
+    for service, before in zip(services, restarts, strict=True):
+        it.until(lambda service=service, before=before: service.restarts > before or "still here", f"{service.slot} to leave")  # type: ignore[misc]
+        it.answers_again(service.slot)
+        it.harm(f"{service.slot} {'back to the former release' if former else 'upgraded'}")
 
 
 def _waits(it: Play, slot: str, size: int) -> bool:
@@ -85,5 +84,6 @@ SCENARIOS = (
         "a rolling upgrade to the next version of a touchpoint, and back",
         rolling_upgrade,
         Mix(newer=0.7, conflicts=0),
+        short=True,
     ),
 )
