@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
+from operator import itemgetter
 from uuid import UUID
 
 import msgspec
@@ -15,13 +16,17 @@ from services.loyalty.announcements import uuid_of
 from services.loyalty.programme import Programme
 from services.projections.batch_rows import rows_of_batch
 from services.projections.migrating import migrate_with, store_of
+from services.projections.routing import TABLES
+from services.projections.table import Table
 from services.projections.tables import (
     customer_changes,
+    customer_identifiers,
     loyalty_changes,
     loyalty_ledger,
     quarantine,
     quarantine_decisions,
     redemptions,
+    touchpoints,
 )
 from services.projections.writer import write
 from services.proof.refold import Published, Refold, published
@@ -32,17 +37,22 @@ from services.runtime.store_snapshot import StoreSnapshot
 from services.runtime.warehouse import Warehouse
 
 MESSAGES_A_BATCH = 20_000
-HISTORY = frozenset(
-    {
-        customer_changes.TABLE,
-        loyalty_changes.TABLE,
-        loyalty_ledger.TABLE,
-        redemptions.TABLE,
-        quarantine.TABLE,
-        quarantine_decisions.TABLE,
-    }
-)
-"""Filled from what was published, which is compared with the fold itself; all other tables from the fold."""
+HISTORY = frozenset({customer_changes.TABLE, loyalty_changes.TABLE, loyalty_ledger.TABLE, redemptions.TABLE})
+"""Filled from what the live stages published, which is compared with the fold itself."""
+QUARANTINE = frozenset({quarantine.TABLE, quarantine_decisions.TABLE})
+"""Filled from Kafka."""
+STATE = frozenset(TABLES) - HISTORY - QUARANTINE
+"""Filled from the fold."""
+TOLD = {
+    touchpoints.TABLE: Table("told_touchpoints", ("event_id", "recorded_at", "customer_at", "sequence", "id")),
+    customer_identifiers.TABLE: Table("told_identifiers", ("identifier", "customer", "since", "id")),
+}
+"""Columns of history in tables of state, as the live stages published them."""
+TOLD_AS = {
+    "told_touchpoints": "event_id, recorded_at, customer_at, sequence, id AS notification_id",
+    "told_identifiers": "identifier AS identifier_id, customer AS customer_id, since",
+}
+"""The columns by the names that the views of analysts give them."""
 
 
 class ExpectedTables:
@@ -60,28 +70,41 @@ class ExpectedTables:
         programme: Programme,
         as_of: dict[str, str],
     ) -> Iterator[int]:
-        """``quarantined``: the topic of that name, whole. ``as_of``: when each account's live snapshot was made, for what depends on the
-        moment. Yields how many messages are in."""
+        """``quarantined``: from Kafka, the topic of that name whole, and what projections cannot read of others. ``as_of``: when each
+        account's live snapshot was made, for what depends on the moment. Yields how many messages are in."""
         self.drop()
         migrate_with(self._warehouse, self.database)
+        self._make_told()
         done = 0
         with refold.profile() as profile, refold.loyalty() as loyalty:
-            for messages, history in (
-                (_events(profile.events(), topics.PROFILE_CHANGES.name), False),
-                (_profiles(refold, profile), False),
-                (_accounts(loyalty, live_loyalty, programme, as_of), False),
-                (_events(live_profile.events(), topics.PROFILE_CHANGES.name), True),
-                (_events(live_loyalty.events(), topics.LOYALTY_CHANGES.name), True),
-                (iter(quarantined), True),
+            for messages, tables in (
+                (_events(profile.events(), topics.PROFILE_CHANGES.name), STATE),
+                (_profiles(refold, profile), STATE),
+                (_accounts(loyalty, live_loyalty, programme, as_of), STATE),
+                (_events(live_profile.events(), topics.PROFILE_CHANGES.name), HISTORY),
+                (_events(live_loyalty.events(), topics.LOYALTY_CHANGES.name), HISTORY),
+                (iter(quarantined), QUARANTINE),
             ):
                 for batch in _batches(messages):
-                    self._write(batch, history)
+                    self._write(batch, tables)
                     done += len(batch)
                     yield done
 
-    def _write(self, messages: Sequence[Record], history: bool) -> None:
-        rows = rows_of_batch(messages).rows
-        write(self._warehouse, store_of(self.database), {table: filled for table, filled in rows.items() if (table in HISTORY) == history})
+    def _write(self, messages: Sequence[Record], tables: frozenset[Table]) -> None:
+        rows, store = rows_of_batch(messages).rows, store_of(self.database)
+        write(self._warehouse, store, {table: filled for table, filled in rows.items() if table in tables})
+        for table, told in TOLD.items() if tables is HISTORY else ():
+            if filled := rows.get(table):
+                pick = itemgetter(*map(table.columns.index, told.columns))
+                self._warehouse.insert(f"{store}.{told.name}", told.columns, [pick(row) for row in filled])
+
+    def _make_told(self) -> None:
+        store = store_of(self.database)
+        for table, told in TOLD.items():
+            made, engine = f"{store}.{told.name}", f"ReplacingMergeTree(id) ORDER BY {told.columns[0]}"
+            columns = f"SELECT {', '.join(told.columns)} FROM {store}.{table.name}"
+            self._warehouse.command(f"CREATE TABLE {made} ENGINE = {engine} EMPTY AS {columns}")
+            self._warehouse.command(f"CREATE VIEW {self.database}.{told.name} AS SELECT {TOLD_AS[told.name]} FROM {made} FINAL")
 
     def drop(self) -> None:
         for name in (self.database, store_of(self.database)):

@@ -19,11 +19,20 @@ Sums = dict[Any, tuple[int, int, int]]
 
 @dataclass(frozen=True, slots=True)
 class _Question:
-    """Asks one view of a database for checksums and rows."""
+    """Asks one view of a database for checksums and rows. ``expected``: the database to compare with."""
 
     warehouse: Warehouse
     view: View
     columns: tuple[str, ...]
+    expected: str
+
+    def source(self, database: str) -> str:
+        """The view there."""
+        return f"{database}.{self.view.told if self.view.told and database == self.expected else self.view.name}"
+
+    @property
+    def where(self) -> str:
+        return self.view.where.replace("EXPECTED", self.expected)
 
     def sums(self, database: str, by: str, customers: tuple[str, ...] | None = None) -> Sums:
         """``by`` an expression over ``customer`` → how many rows, and two sums of their hashes."""
@@ -31,7 +40,7 @@ class _Question:
         query = f"""
             SELECT {by} AS part, count(), groupBitXor(hash), sum(hash)
             FROM (SELECT toString({self.view.customer}) AS customer, cityHash64(toString(tuple({", ".join(self.columns)}))) AS hash
-                  FROM {database}.{self.view.name} WHERE {self.view.where})
+                  FROM {self.source(database)} WHERE {self.where})
             {which} GROUP BY part
             """
         found = self.warehouse.select(query, {"customers": customers} if customers is not None else None)
@@ -42,7 +51,7 @@ class _Question:
         query = f"""
             SELECT customer, count(), groupBitXor(hash), sum(hash)
             FROM (SELECT toString({self.view.customer}) AS customer, cityHash64(toString(tuple({", ".join(self.columns)}))) AS hash
-                  FROM {database}.{self.view.name} WHERE {self.view.where})
+                  FROM {self.source(database)} WHERE {self.where})
             WHERE cityHash64(customer) %% {BUCKETS} IN %(buckets)s GROUP BY customer
             """
         return {part: (count, xor, total) for part, count, xor, total in self.warehouse.select(query, {"buckets": buckets})}
@@ -51,8 +60,8 @@ class _Question:
         """Whole rows of these customers."""
         names = ", ".join(self.columns)
         query = f"""
-            SELECT toString({self.view.customer}) AS whose, {names} FROM {database}.{self.view.name}
-            WHERE {self.view.where} AND whose IN %(customers)s
+            SELECT toString({self.view.customer}) AS whose, {names} FROM {self.source(database)}
+            WHERE {self.where} AND whose IN %(customers)s
             """
         return [self._shown(whose, values) for whose, *values in self.warehouse.select(query, {"customers": customers})]
 
@@ -69,19 +78,19 @@ def compare_tables(
     compared = []
     for number, view in enumerate(every):
         progress("comparing ClickHouse's tables", number, len(every))
-        compared.append(_compared(_Question(warehouse, view, _columns(warehouse, view, expected)), expected, found, scope))
+        compared.append(_compared(_Question(warehouse, view, _columns(warehouse, view, expected), expected), expected, found, scope))
     progress("comparing ClickHouse's tables", len(every), len(every))
     return compared
 
 
 def _columns(warehouse: Warehouse, view: View, database: str) -> tuple[str, ...]:
-    names = [row[0] for row in warehouse.select(f"DESCRIBE TABLE {database}.{view.name}")]
+    names = [row[0] for row in warehouse.select(f"DESCRIBE TABLE {database}.{view.told or view.name}")]
     return tuple(name for name in names if name not in view.history)
 
 
 def _compared(question: _Question, expected: str, found: str, scope: Scope) -> Compared:
     which, customers = _who_differs(question, expected, found, scope)
-    compared = Compared(f"ClickHouse {question.view.name}", customers, which)
+    compared = Compared(question.view.title, customers, which)
     if which:
         some = tuple(sorted(which)[:DETAILED])
         compared.differences = list(differences("ClickHouse", question.rows(expected, some), question.rows(found, some)))
@@ -96,7 +105,7 @@ def _who_differs(question: _Question, expected: str, found: str, scope: Scope) -
     bucket = f"cityHash64(customer) % {BUCKETS}"
     buckets = _unequal(question.sums(expected, bucket), question.sums(found, bucket))
     count = question.warehouse.select(
-        f"SELECT uniqExact(toString({question.view.customer})) FROM {expected}.{question.view.name} WHERE {question.view.where}"
+        f"SELECT uniqExact(toString({question.view.customer})) FROM {question.source(expected)} WHERE {question.where}"
     )[0][0]
     if not buckets:
         return set(), count
