@@ -19,7 +19,7 @@ from services.profile.customers import SAVE_EVERY, Customer, Customers, text_of,
 from services.profile.facts import together
 from services.profile.identifiers import IdentityPolicy, Name, Names
 from services.profile.identity import Fact, LinkedSet, Member, extended, first_seen, is_known, observe, strongest_first
-from services.profile.lifecycle import LifecyclePolicy, standing
+from services.profile.lifecycle import LifecyclePolicy, Standing, standing
 from services.profile.membership import announce
 from services.profile.snapshot import merged_json, profile_json
 from services.runtime.clock import Clock
@@ -209,14 +209,24 @@ class ProfileStage:
             customers.set_changed(one)
         return customers.sets[names[0].key]
 
+    def moves_on(self, ids: Collection[str]) -> dict[str, int]:
+        """When, in epoch milliseconds, time alone moves each of these customers on next; without those that it never does."""
+        self._customers.load_customers(ids)
+        there = [customer for id in ids if (customer := self._customers.by_id.get(id)) and customer.merged_into is None]
+        until = {customer.id: self._standing(customer).until_micros for customer in there}
+        return {id: -(-micros // 1000) for id, micros in until.items() if micros is not None}
+
+    def _standing(self, customer: Customer) -> Standing:
+        known = self._customers.known_of(customer)
+        first = min([facts.first_order for facts in known if facts.first_order], default=None)
+        latest = sorted([order[0] for facts in known for order in facts.orders[-2:]])[-2:]
+        return standing(self._lifecycle, first, latest, self._now_micros)
+
     def _stand(self, customer: Customer, cause: str, changes: Changes, transaction: Transaction) -> None:
         """Looks where the customer stands by now, and when to look again."""
         if customer.merged_into is not None:
             return
-        known = self._customers.known_of(customer)
-        first = min([facts.first_order for facts in known if facts.first_order], default=None)
-        latest = sorted([order[0] for facts in known for order in facts.orders[-2:]])[-2:]
-        now = standing(self._lifecycle, first, latest, self._now_micros)
+        now = self._standing(customer)
         if now.lifecycle != customer.lifecycle:
             changes.lifecycle_changed(customer, now.lifecycle, now.since or changes.recorded_at, cause)
         if now.until_micros is not None:

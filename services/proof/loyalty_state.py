@@ -48,6 +48,7 @@ def _accounts(store: StoreSnapshot, totals: dict[str, tuple[int, int]]) -> Itera
                 "sum of its entries": posted,
                 "numbered without a hole": account.sequence == whole,
                 "looked at again when it says": account.due_ms == timers.get(id),
+                "looked at again": account.due_ms,
             }
             yield Shown(id, "account", id, _account(account) | fields)
     for id, (posted, _) in totals.items():

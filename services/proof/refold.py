@@ -93,6 +93,13 @@ class Refold:
         """Snapshots of these customers."""
         return self._profile.snapshots(ids)
 
+    def moves_on(self) -> dict[str, int]:
+        """Customer → when, in epoch milliseconds, time alone moves it on next; without those that it never does."""
+        with self.profile() as profile:
+            ids = [id for id, _ in profile.rows("customers")]
+        pages = (ids[begin : begin + EVENTS_A_BATCH] for begin in range(0, len(ids), EVENTS_A_BATCH))
+        return {id: moment for page in pages for id, moment in self._profile.moves_on(page).items()}
+
     def close(self) -> None:
         self._profile_store.close()
         self._loyalty_store.close()

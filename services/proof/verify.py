@@ -17,9 +17,11 @@ from schemas import topics
 from schemas.times import from_millis
 from services.loyalty import programme_file
 from services.projections.routing import TOPICS
-from services.proof import live
+from services.proof import live, projecting
 from services.proof.expected_tables import ExpectedTables, snapshot_times
+from services.proof.holders import Holders
 from services.proof.loyalty_state import behind_the_clock
+from services.proof.positions_compared import HighestIds, compare_positions, compare_reached, positions_of, within
 from services.proof.progress import Progress
 from services.proof.published_compared import compare_published
 from services.proof.refold import Refold, accepted_redemptions, refused_as_conflicting
@@ -29,10 +31,11 @@ from services.proof.shown import Difference
 from services.proof.stores_compared import Compared, compare_accounts, compare_profiles, holders_of
 from services.proof.tables import TOLD, VIEWS
 from services.proof.tables_compared import compare_tables
+from services.proof.timers_compared import compare_timers
 from services.proof.unreadable import UnreadableMessages
 from services.runtime.batches import TP
 from services.runtime.clock import Clock
-from services.runtime.log_reader import Fetched, LogReader
+from services.runtime.log_reader import Fetched, LogReader, ends_now
 from services.runtime.settings import Settings
 from services.runtime.stage import Record
 from services.runtime.stage_process import kafka_connection
@@ -91,10 +94,12 @@ class _Verification:
         self._settings, self._asked, self._clock, self._progress = settings, asked, clock, progress
         self._kafka, self._folder, self._kept = kafka_connection(settings.kafka), folder, kept
         self._report, self._scope = Report(), Scope()
+        self._places: dict[TP, int] = {}
 
     async def run(self) -> Report:
         profile, now_ms = await self._settled_profiles()
         known = profile.last_id()
+        await self._compare_places(profile)
         loyalty, loyalty_ms = await self._loyalty(profile)
         selection = await self._selection(profile)
         refold = await self._folded(profile, selection, now_ms)
@@ -109,17 +114,31 @@ class _Verification:
         self._set_apart(known, behind_the_clock(loyalty, from_millis(loyalty_ms)))
         self._progress("comparing stores", 0, 2)
         self._report.compared.append(compare_profiles(expected, profile, holders, self._scope))
+        self._report.compared.append(compare_timers(refold.moves_on(), profile, self._scope))
         self._progress("comparing stores", 1, 2)
         self._report.compared.append(compare_accounts(expected_accounts, loyalty, holders, self._scope))
         if selection is None:
-            for stage, store, topic in (("profile", profile, topics.PROFILE_CHANGES), ("loyalty", loyalty, topics.LOYALTY_CHANGES)):
-                published = self._records([topic.name, topics.QUARANTINE.name])
-                self._report.compared.append(await compare_published(stage, store, published, holders, self._scope))
+            await self._compare_published(profile, loyalty, holders)
         if self._asked.tables:
             await self._compare_tables(refold, profile, loyalty, known)
-        self._report.customers = self._report.compared[0].customers
+        self._report.customers = next(one.customers for one in self._report.compared if one.store == "profile")
         self._report.apart = len(self._scope.apart)
         return self._report
+
+    async def _compare_places(self, profile: StoreSnapshot) -> None:
+        """Also says how far the log is folded: no further than there is anything."""
+        ends = await ends_now(self._kafka, [topics.TOUCHPOINTS.name])
+        self._report.compared.append(compare_positions("profile", profile, ends))
+        self._places = within(positions_of(profile), ends)
+
+    async def _compare_published(self, profile: StoreSnapshot, loyalty: StoreSnapshot, holders: Holders) -> None:
+        """What both stages say they published with what Kafka has, and what loyalty says it has read of that."""
+        highest = HighestIds(positions_of(loyalty))
+        for stage, store, topic in (("profile", profile, topics.PROFILE_CHANGES), ("loyalty", loyalty, topics.LOYALTY_CHANGES)):
+            published = highest.noting(self._records([topic.name, topics.QUARANTINE.name]))
+            self._report.compared.append(await compare_published(stage, store, published, holders, self._scope))
+        ends = await ends_now(self._kafka, [topics.PROFILE_CHANGES.name])
+        self._report.compared.append(compare_positions("loyalty", loyalty, ends, highest.found))
 
     async def _settled_profiles(self) -> tuple[StoreSnapshot, int]:
         """The profile store at a moment at which time owes nothing to it, and that moment."""
@@ -153,7 +172,7 @@ class _Verification:
         """What ``sample`` and ``since`` leave of the log; None: all of it."""
         if self._asked.sample is None and self._asked.since is None:
             return None
-        ends = _positions(profile)
+        ends = self._places
         keys: set[str] = set()
         if self._asked.since is not None:
             keys = await self._named_since(self._asked.since, ends)
@@ -182,7 +201,7 @@ class _Verification:
             folder = self._folder / str(number)
             folder.mkdir()
             refold = Refold(folder, self._settings, now_ms, later)
-            await self._fold_log(refold, _positions(profile), selection)
+            await self._fold_log(refold, self._places, selection)
             if selection is None or not selection.grew:
                 break
             selection.grew = False
@@ -250,6 +269,8 @@ class _Verification:
         warehouse = Warehouse(self._settings.clickhouse.address, answer_seconds=600.0)
         self._kept.callback(warehouse.close)
         await live.projected(warehouse, database, self._kafka, list(TOPICS), patience, progress)
+        reached = projecting.positions(warehouse, database)
+        self._report.compared.append(compare_reached("projections", reached, await ends_now(self._kafka, TOPICS)))
         expected = ExpectedTables(warehouse, f"{database}_verify")
         self._kept.callback(expected.drop)
         programme, times = programme_file.load(self._settings.loyalty.programme), snapshot_times(warehouse, database)
@@ -264,9 +285,3 @@ class _Verification:
         for one in self._report.compared:
             one.unequal &= self._scope.of(one.unequal)
             one.differences = [difference for difference in one.differences if difference.customer in self._scope]
-
-
-def _positions(profile: StoreSnapshot) -> dict[TP, int]:
-    """How far the profile store has taken the log."""
-    found = {TP(name.rpartition(":")[0], int(name.rpartition(":")[2])): next for name, next in profile.positions().items()}
-    return {tp: next for tp, next in found.items() if tp.topic == topics.TOUCHPOINTS.name}

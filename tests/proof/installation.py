@@ -16,6 +16,7 @@ from services.profile.stage import ProfileStage
 from services.proof.refold import Published, Refold, accepted_redemptions, published, refused_as_conflicting
 from services.proof.scope import Scope
 from services.proof.stores_compared import Compared, compare_accounts, compare_profiles, holders_of
+from services.proof.timers_compared import compare_timers
 from services.runtime.clock import SetClock
 from services.runtime.event_store_sqlite import SQLiteEventStore
 from services.runtime.settings import IdentitySettings, Settings
@@ -106,6 +107,9 @@ class Installation:
                     compare_profiles(expected, profile, holders, Scope()),
                     compare_accounts(expected_accounts, loyalty, holders, Scope()),
                 )
+            late = compare_timers(refold.moves_on(), profile, Scope())
+            compared[0].unequal |= late.unequal
+            compared[0].differences += late.differences
             refold.close()
         return compared
 

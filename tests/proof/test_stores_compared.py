@@ -12,10 +12,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from services.loyalty.account_record import AccountRecord
 from services.loyalty.redeeming import Accepted
 from services.proof.refold import Refold, refused_as_conflicting
 from services.proof.scope import Scope
 from services.proof.stores_compared import Compared, compare_accounts, compare_profiles, holders_of
+from services.proof.timers_compared import compare_timers
 from services.runtime.store_snapshot import snapshot_of
 from tests.profile.touchpoints import logs
 from tests.proof.installation import DAY_MS, NOW_MS, Installation
@@ -141,6 +143,43 @@ def test_a_timer_that_is_missing_or_another_one_is_found(proof: Proof, store: st
     (difference,) = proof.compare(live)[store].differences
 
     assert difference.field == "looked at again when it says"
+
+
+DUE = AccountRecord.__struct_fields__.index("due_ms")
+
+
+def test_a_moment_that_is_changed_in_a_timer_and_in_its_row_is_found(proof: Proof) -> None:
+    live = proof.copy()
+    account, id = first_row(live / "loyalty.sqlite", "rows_accounts", lambda row: row[DUE] is not None)
+    account[DUE] += 1
+    replace(live / "loyalty.sqlite", "rows_accounts", id, account)
+    execute(live / "loyalty.sqlite", f"UPDATE timers SET due = due + 1 WHERE key = '{id}'")
+
+    (difference,) = proof.compare(live)["loyalty"].differences
+
+    assert (difference.customer, difference.field) == (id, "looked at again")
+
+
+def test_a_customer_that_would_be_looked_at_too_late_or_never_is_found_and_one_too_early_is_not(tmp_path: Path) -> None:
+    live, scratch = Installation(tmp_path, NOW_MS - 299 * DAY_MS), tmp_path / "scratch"
+    live.feed(*STORY)
+    live.close()
+    scratch.mkdir()
+    refold = Refold(scratch, live.settings, live.clock.now_ms())
+    refold.take(live.log)
+    refold.end_of_log()
+    moves_on = refold.moves_on()
+    refold.close()
+    (customer, moment), *_ = sorted(moves_on.items())
+
+    def late(change: str) -> list[Any]:
+        execute(tmp_path / "profile.sqlite", change)
+        with snapshot_of(tmp_path / "profile.sqlite") as profile:
+            return [(one.customer, one.found) for one in compare_timers(moves_on, profile, Scope()).differences]
+
+    assert late(f"UPDATE timers SET due = {moment - 1} WHERE key = '{customer}'") == []
+    assert late(f"UPDATE timers SET due = {moment + 1} WHERE key = '{customer}'") == [(customer, moment + 1)]
+    assert late(f"DELETE FROM timers WHERE key = '{customer}'") == [(customer, "missing")]
 
 
 def test_an_untouched_copy_shows_no_difference_and_counts_its_customers(proof: Proof) -> None:

@@ -41,12 +41,13 @@ def disk_full(it: Play) -> None:
         it.harm(f"no room for {slot}'s store")
     said = {slot: it.stack.log_of(slot).stat().st_size for slot in ("profile", "loyalty")}
     it.send(second)
-    it.answered()
 
     def refused() -> bool | str:
+        if it.sender.left == 0:
+            it.send(it.more(50))  # its log may be as long as all that
         return any(b"could not be stored" in it.stack.log_of(slot).read_bytes()[size:] for slot, size in said.items()) or "nothing said"
 
-    it.until(refused, "a write to be refused and said so")
+    it.until(refused, "a write to be refused and said so", every=0.1)
     for slot in ("profile", "loyalty"):
         resource.prlimit(it.stack.services[slot].process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
     it.harm("room again")
