@@ -153,7 +153,8 @@ class SQLiteEventStore:
             self._write_timers(transaction.timers)
             self._upsert("watermarks", "name", "value", list(transaction.watermarks.items()))
         except BaseException as error:
-            self._db.execute("ROLLBACK")
+            if self._db.in_transaction:  # after some errors SQLite has rolled back by itself
+                self._db.execute("ROLLBACK")
             if isinstance(error, Stale):
                 self.refresh()
             raise

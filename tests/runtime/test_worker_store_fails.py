@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
+from sqlite3 import OperationalError
 from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
@@ -47,6 +48,27 @@ class FullStore(SQLiteEventStore):
             self._db.execute("ROLLBACK")
             raise OSError("no space left on device")
         super().finish()
+
+
+class UndoneStore(SQLiteEventStore):
+    """Fails once in the middle of a write, where SQLite takes back by itself what was written."""
+
+    failed = False
+
+    def _insert_events(self, transaction: Transaction) -> None:
+        if not self.failed:
+            self.failed = True
+            self._db.execute("ROLLBACK")
+            raise OperationalError("disk I/O error")
+        super()._insert_events(transaction)
+
+
+def test_a_write_that_sqlite_took_back_by_itself_says_why_and_the_next_one_works(tmp_path: Path) -> None:
+    store = UndoneStore(tmp_path / "store.sqlite")
+    with pytest.raises(OperationalError, match="disk I/O error"):
+        store.commit(Transaction(positions={"t:0": (0, 1)}))
+    store.commit(Transaction(positions={"t:0": (0, 1)}))
+    assert store.positions() == {"t:0": 1}
 
 
 def batch(start: int) -> Batch:

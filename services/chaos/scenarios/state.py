@@ -10,6 +10,8 @@ from services.chaos.play import Play, Scenario
 from services.chaos.quiet import client_of
 
 ROOM_BYTES = 10_000
+REFUSED = (b"could not be stored", b"disk I/O error", b"disk is full")
+"""At the commit, or before it."""
 
 
 def warehouse_lost(it: Play) -> None:
@@ -45,7 +47,8 @@ def disk_full(it: Play) -> None:
     def refused() -> bool | str:
         if it.sender.left == 0:
             it.send(it.more(50))  # its log may be as long as all that
-        return any(b"could not be stored" in it.stack.log_of(slot).read_bytes()[size:] for slot, size in said.items()) or "nothing said"
+        now = [it.stack.log_of(slot).read_bytes()[size:] for slot, size in said.items()]
+        return any(words in one for one in now for words in REFUSED) or "nothing said"
 
     it.until(refused, "a write to be refused and said so", every=0.1)
     for slot in ("profile", "loyalty"):
