@@ -18,6 +18,7 @@ from services.runtime.http_server import Door, PortInUse
 from services.runtime.logging import configure_logging
 from services.runtime.settings import Settings
 from services.runtime.stage_process import StageProcess, run_stage
+from services.runtime.tracing import Tracer
 
 log = logging.getLogger(__name__)
 WRONG_PROGRAMME = 2
@@ -42,8 +43,8 @@ async def run(settings: Settings) -> int:
     def make(store: EventStore) -> LoyaltyStage:
         return LoyaltyStage(store, programme, SystemClock(), settings.stage.cache)
 
-    def door(commands: Commands) -> Door:
-        return Door(create_app(commands.ask, redeem_keys_of(settings.data_dir)), settings.loyalty.host, settings.loyalty.port)
+    def door(commands: Commands, tracer: Tracer | None) -> Door:
+        return Door(create_app(commands.ask, redeem_keys_of(settings.data_dir), tracer), settings.loyalty.host, settings.loyalty.port)
 
     try:
         return await run_stage(settings, PROCESS, make, door if settings.loyalty.port else None)

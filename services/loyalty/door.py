@@ -18,6 +18,7 @@ from services.loyalty.redeeming import Accepted, OtherContent, Redeem, TooFew, U
 from services.runtime.access_keys import AccessKey, AccessKeys
 from services.runtime.commands import Unanswered
 from services.runtime.metrics import COMMANDS
+from services.runtime.tracing import TRACEPARENT, Tracer, checked
 
 MAX_BODY_BYTES = 16_384
 RETRY_AFTER_SECONDS = 1
@@ -93,16 +94,20 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
 }
 
 
-def create_app(ask: Ask, keys: AccessKeys) -> FastAPI:
-    """The ASGI application. Its pages bring their scripts along: they work without any other site."""
+def create_app(ask: Ask, keys: AccessKeys, tracer: Tracer | None = None) -> FastAPI:
+    """The ASGI application. Its pages bring their scripts along: they work without any other site. ``tracer``: a span for each command,
+    under which what follows from it goes on; without one its ``traceparent`` is handed on as it came."""
     api = FastAPIOffline(title="Rapport loyalty", version="1", description=DESCRIPTION)
     bearer = HTTPBearer(auto_error=False, description="`rapport keys create NAME --for redemptions` makes one")
     body = {"required": True, "content": {"application/json": {"schema": Redemption.model_json_schema(), "examples": EXAMPLES}}}
 
     @api.post("/v1/redemptions", summary="Spend points", response_model=Spent, responses=REFUSALS, openapi_extra={"requestBody": body})
     async def redeem(request: Request, given: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]) -> JSONResponse:
+        traceparent = checked(request.headers.get(TRACEPARENT, "").encode())
+        span = tracer.request(f"POST {request.url.path}", traceparent) if tracer else None
         try:
-            reply = await _asked(ask, await _command(request, _key(keys, given)))
+            command = await _command(request, _key(keys, given))
+            reply = await _asked(ask, command._replace(traceparent=(span and span.traceparent) or traceparent))
         except Refusal as refusal:
             reply = _refused(refusal.status, refusal.code, str(refusal), path=refusal.path)
         except ClientDisconnect:
@@ -110,6 +115,8 @@ def create_app(ask: Ask, keys: AccessKeys) -> FastAPI:
         except Exception:
             _log.exception("a redemption could not be answered")
             reply = _refused(500, "internal", "a mistake of Rapport's own, which its log shows: send the same again later")
+        if span:
+            span.end(reply.status)
         COMMANDS.labels("loyalty", reply.answer).inc()
         return JSONResponse(reply.body.model_dump(exclude_none=True), reply.status, reply.headers)
 

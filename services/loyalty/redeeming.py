@@ -24,7 +24,7 @@ MOMENT_LENGTH = len(times.from_micros(0))
 class Redeem(NamedTuple):
     """Spend so many points of the customer's account. ``redemption_id`` is unique for ever: the same command has the same.
 
-    ``customer``: any id that the customer ever had. ``source``: who sends it.
+    ``customer``: any id that the customer ever had. ``source``: who sends it. ``traceparent``: of the trace that it belongs to, if any.
     """
 
     redemption_id: str
@@ -32,6 +32,7 @@ class Redeem(NamedTuple):
     points: int
     why: str
     source: str
+    traceparent: bytes | None = None
 
 
 class Accepted(NamedTuple):

@@ -235,6 +235,8 @@ class LoyaltyStage:
             return possible
         several = len(account.anchors) > 1
         anchor = main_anchor(possible.taken, self._archive.earned_under(account)) if several else account.anchors[0]
+        if command.traceparent is not None:
+            batch.said.traced[possible.fact.event_id] = command.traceparent
         said = batch.said.redemption_accepted(account, command, possible, anchor)
         self._archive.accept(command.redemption_id, said)
         batch.take(account, anchor, possible.fact)

@@ -17,7 +17,7 @@ from services.runtime.settings import KafkaSettings, Settings
 from services.runtime.stage import Stage
 from services.runtime.store_check import check_file, check_history
 from services.runtime.stream import BatchApp, build, run
-from services.runtime.tracing import start_tracing
+from services.runtime.tracing import Tracer, start_tracing
 from services.runtime.worker import Worker
 
 log = logging.getLogger(__name__)
@@ -39,7 +39,10 @@ class StageProcess:
 
 
 async def run_stage(
-    settings: Settings, process: StageProcess, make: Callable[[EventStore], Stage], door: Callable[[Commands], Door] | None = None
+    settings: Settings,
+    process: StageProcess,
+    make: Callable[[EventStore], Stage],
+    door: Callable[[Commands, Tracer | None], Door] | None = None,
 ) -> int:
     """Runs the stage until SIGTERM or SIGINT. The exit code: 0; 1 after a crash, when it should be started again; STORE_LOST where the
     store is not whole, which only a person can change.
@@ -80,7 +83,7 @@ async def run_stage(
             if tracer:
                 serves.callback(tracer.close)
             if door is not None:
-                await serves.enter_async_context(serving(door(worker.commands)))
+                await serves.enter_async_context(serving(door(worker.commands, tracer)))
                 serves.callback(worker.commands.close)
             return await run(app)
 

@@ -8,11 +8,13 @@ from typing import Any
 
 import httpx
 import pytest
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from services.loyalty.door import MAX_BODY_BYTES, create_app
 from services.loyalty.redeem_keys import redeem_keys_of
 from services.loyalty.redeeming import Redeem
 from services.runtime.commands import Unanswered
+from services.runtime.tracing import Tracer
 from tests.loyalty.installation import Installation
 from tests.loyalty.profile_world import World, identifier, purchase
 from tests.loyalty.told import EUROS, programme
@@ -71,6 +73,44 @@ def test_points_are_spent_and_a_repeat_is_answered_the_same(till: Till) -> None:
     assert ("idempotent-replayed" in first.headers, again.headers["idempotent-replayed"]) == (False, "true")
     (said,) = [json.loads(event.state) for event in till.installation.events() if event.type == "redemption_accepted"]
     assert (said["source"], said["why"]) == ("till-berlin", "a kettle")
+
+
+TRACE = "00-" + "a" * 32 + "-" + "b" * 16 + "-01"
+
+
+class Traced(Till):
+    """Notes what the stage is asked; ``exporter`` has the spans."""
+
+    def __init__(self, folder: Path, tracing: bool) -> None:
+        super().__init__(folder)
+        self.exporter, self.asked = InMemorySpanExporter(), list[Redeem]()
+        self.tracer = Tracer("loyalty", self.exporter) if tracing else None
+        self.app = create_app(self._noted, self.keys, self.tracer)
+
+    async def _noted(self, command: Redeem) -> Any:
+        self.asked.append(command)
+        return await self._ask(command)
+
+
+def test_without_tracing_a_traceparent_is_handed_on_as_it_came_and_nothing_else_by_that_name(tmp_path: Path) -> None:
+    till = Traced(tmp_path, tracing=False)
+    for number, header in enumerate((TRACE, "nonsense")):
+        assert till.redeem({"traceparent": header}, redemption_id=f"r{number}", customer_id=ANN, points=1).status_code == 200
+    assert [command.traceparent for command in till.asked] == [TRACE.encode(), None]
+
+
+def test_with_tracing_what_a_command_leads_to_goes_on_under_its_own_span(tmp_path: Path) -> None:
+    till = Traced(tmp_path, tracing=True)
+    assert till.redeem({"traceparent": TRACE}, redemption_id="r1", customer_id=ANN, points=1).status_code == 200
+    assert till.tracer
+    till.tracer.close()
+    (span,) = till.exporter.get_finished_spans()
+    assert span.name == "POST /v1/redemptions"
+    assert span.parent
+    assert span.context
+    assert f"{span.parent.span_id:016x}" == "b" * 16
+    (command,) = till.asked
+    assert command.traceparent == f"00-{'a' * 32}-{span.context.span_id:016x}-01".encode()
 
 
 def test_a_refusal_says_what_there_is(till: Till) -> None:

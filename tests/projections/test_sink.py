@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,7 +16,9 @@ from services.embedded.processes import free_port
 from services.projections.migrating import migrate_with
 from services.projections.rhythm import Rhythm
 from services.projections.sink import WarehouseSink
+from services.runtime.batch_joiner import BatchJoiner
 from services.runtime.batches import TP, Batch
+from services.runtime.event_store import StoreLost
 from services.runtime.warehouse import Warehouse, WarehouseAway
 from tests.projections import shop
 from tests.projections.cutting_proxy import CuttingProxy
@@ -268,3 +271,22 @@ def test_a_clickhouse_that_does_not_answer_is_given_up_in_time(clickhouse: str) 
             warehouse.select("SELECT 1")
 
         assert time.monotonic() - started < 5
+
+
+def test_where_the_tables_are_gone_the_process_ends_to_make_them_at_its_start(clickhouse: str, warehouse: Warehouse) -> None:
+    # given
+    sink = WarehouseSink(Warehouse(clickhouse), "sink")
+    apply(sink, joined(MESSAGES))
+    warehouse.command("DROP DATABASE sink_store SYNC")
+
+    # when: whatever joins batches tries again after any other error
+    async def work() -> None:
+        joiner = BatchJoiner(SimpleNamespace(consumer=SimpleNamespace(is_current=lambda batch: True)), sink, "projections", 1_000, 0.0)
+        await joiner._apply(joined(MESSAGES, 1_000))
+
+    # then
+    with pytest.raises(StoreLost, match="tables are gone"):
+        asyncio.run(work())
+    migrate_with(warehouse, "sink")
+    apply(WarehouseSink(Warehouse(clickhouse), "sink"), joined(MESSAGES))
+    assert warehouse.select("SELECT uniqExact(event_id) FROM sink_store.touchpoints") == [(TOUCHPOINTS,)]
