@@ -183,6 +183,19 @@ def test_a_changed_row_of_the_profile_store_is_found_while_the_installation_runs
     assert (difference.store, difference.table, difference.field, difference.found) == ("profile", "facts", "count", facts[2])
 
 
+def test_a_place_beyond_the_end_of_the_log_is_a_difference_and_not_a_wait(live: Live) -> None:
+    change = "UPDATE tracking SET notification_id = notification_id + ? WHERE application_name = 'touchpoints:0'"
+    with sqlite3.connect(live.settings.data_dir / "profile.sqlite") as db:
+        db.execute(change, (1_000,))
+
+    report = live.verify(tables=False)
+
+    with sqlite3.connect(live.settings.data_dir / "profile.sqlite") as db:
+        db.execute(change, (-1_000,))
+    (difference,) = report.differences
+    assert (difference.store, difference.key, difference.field) == ("how far profile is", "touchpoints:0", "next offset to read")
+
+
 def test_a_rebuild_puts_damaged_tables_right_and_keeps_the_old_ones_until_told_otherwise(live: Live) -> None:
     store = store_of("living")
     live.warehouse.command(f"ALTER TABLE {store}.purchases DELETE WHERE event_id = 'e1' SETTINGS mutations_sync = 2")
