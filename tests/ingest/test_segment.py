@@ -303,6 +303,11 @@ def test_what_is_no_call_is_refused_with_its_reason(raw: bytes, reason: str, tol
     assert told in rejected.detail
 
 
+@pytest.mark.parametrize(("said", "known"), [(42, "42"), (42.0, "42"), (4.5, "4.5"), (" 7 ", " 7 ")])
+def test_an_id_that_is_a_number_is_the_text_that_a_person_would_write(said: Any, known: str) -> None:
+    assert ids(touchpoint("track", event="x", userId=said)) == [("customer_id", known)]
+
+
 def test_one_bad_call_does_not_fail_its_batch() -> None:
     good, again = {"type": "track", "event": "x", **AT}, {"type": "track", "event": "x", **AT}
     result = admitted(None, good, {"type": "dance", **AT}, again, 17, {"type": "page", "messageId": "m-5"})
@@ -312,6 +317,7 @@ def test_one_bad_call_does_not_fail_its_batch() -> None:
         (3, "invalid", "$", None),
         (4, "invalid", "$.userId", "m-5"),
     ]
+    assert result.rejected[2].detail.startswith("give userId or anonymousId")
 
 
 @pytest.mark.parametrize(

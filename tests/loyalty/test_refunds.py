@@ -30,6 +30,18 @@ def test_a_line_that_was_sold_at_a_discount_is_back_when_what_was_paid_for_it_is
     assert entries(told(programme(), bought, back))[1:] == [("reverse", "p:base", -25)]
 
 
+def test_of_a_discounted_order_shipping_was_not_paid_for_any_line() -> None:
+    bought = purchase("p", 0, 45_00, shipping=5_00, lines=[line("a", 50_00), line("b", 50_00)])
+    back = refund("r", 1, "p", 20_00, lines=[{"sku": "b", "amount": 20_00}])
+    assert entries(told(programme(), bought, back))[1:] == [("reverse", "p:base", -20)]
+
+
+def test_a_line_that_cost_nothing_is_back_when_it_is_named() -> None:
+    bought = purchase("p", 0, 5_00, shipping=5_00, lines=[line("a", 10_00), line("b", 10_00)])
+    back = refund("r", 1, "p", 0, lines=[{"sku": "b", "amount": 0}])
+    assert entries(told(programme("exclude: {shipping: false}\n" + EUROS), bought, back))[1:] == [("reverse", "p:base", -2)]
+
+
 def test_of_a_refund_of_half_a_line_half_of_its_points_are_taken() -> None:
     bought = purchase("p", 0, 40_00, lines=[line("a", 10_00, 2), line("b", 20_00)])
     back = refund("r", 1, "p", 10_00, lines=[{"sku": "a", "amount": 10_00}])

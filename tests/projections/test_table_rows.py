@@ -109,8 +109,8 @@ def test_who_spoke_to_whom_in_which_conversation(touched: Tells, type: str, payl
 def test_a_purchase_is_one_row_and_each_of_its_lines_another(touched: Tells) -> None:
     lines = [{"sku": "TEA", "name": "Tea", "category": "hot", "quantity": 2, "unit_price_minor": 250}, {"sku": "JUG", "quantity": 3}]
     sums = {"total_minor": 1512, "tax_minor": 12, "shipping_minor": 400}
-    order = {"order_id": "A-7", "currency": "EUR", "store": "berlin", "payment": "cash", **sums}
-    whose = {**HAPPENED, **WHOSE, "order_id": "A-7", "currency": "EUR", "divisor": 100}
+    order = {"order_id": "A-7", "currency": "KWD", "store": "berlin", "payment": "cash", **sums}
+    whose = {**HAPPENED, **WHOSE, "order_id": "A-7", "currency": "KWD", "divisor": 1000}
 
     assert touched("purchases", "purchase", **order, lines=lines) == [
         {**whose, **sums, "source": "till-2", "store": "berlin", "payment": "cash", "lines": 2, "quantity": 5}
