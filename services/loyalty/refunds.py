@@ -51,7 +51,7 @@ class Order(msgspec.Struct):
         return True
 
     def _refund_line(self, sku: str, amount: int) -> None:
-        """On the lines with that sku, each up to what was paid for it; what is more, or of no line, is at large."""
+        """On the lines with that sku, each up to what was paid for it and no more; what is of no line is at large."""
         indexes = [index for index, line in enumerate(self.purchase.lines) if line.sku == sku]
         for index in indexes:
             part = min(amount, self.paid(index) - self.by_line.get(index, 0))

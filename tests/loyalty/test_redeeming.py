@@ -198,10 +198,10 @@ def test_a_redemption_is_kept_under_whoever_earned_most_of_what_it_takes() -> No
 
 def test_a_tier_that_ends_before_points_are_spent_is_looked_at_first() -> None:
     rules = programme(EUROS + TIERS)
-    state = told(rules, purchase("p", 0, 100_00)).state
-    command = Redeem("r1", ANN, 30, "", "till")
+    state = told(rules, purchase("p", 0, 100_00), purchase("q", 1, 50_00)).state
+    command = Redeem("r1", ANN, 100, "", "till")
     assert decided(rules, state, command, written(moment(40))) == Possible(
-        Redemption(written(moment(40)), "redemption:r1", 30), [(state.lots[0], 30)], 70
+        Redemption(written(moment(40)), "redemption:r1", 100), [(state.lots[0], 100)], 75
     )
 
 

@@ -1,12 +1,14 @@
 """What refunds take back."""
 
+from typing import Any
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.examples import examples
 from tests.loyalty.profile_world import line, purchase, redemption, refund
 from tests.loyalty.scenarios import lines as any_lines
-from tests.loyalty.told import EUROS, TIERS, entries, programme, remaining, told
+from tests.loyalty.told import EUROS, TIERS, entries, programme, remaining, tier_moves, told
 
 BONUSES = "\nbonuses: [{id: welcome, on: first_purchase, points: 50}]"
 WINE = "\nmultipliers: [{id: wine, factor: 2, categories: [wine]}]"
@@ -46,6 +48,33 @@ def test_of_a_refund_of_half_a_line_half_of_its_points_are_taken() -> None:
     bought = purchase("p", 0, 40_00, lines=[line("a", 10_00, 2), line("b", 20_00)])
     back = refund("r", 1, "p", 10_00, lines=[{"sku": "a", "amount": 10_00}])
     assert entries(told(programme(), bought, back))[1:] == [("reverse", "p:base", -10)]
+
+
+def back(day: float, *lines: tuple[str, int]) -> dict[str, Any]:
+    """A refund of the order p."""
+    said = [{"sku": sku, "amount": amount} for sku, amount in lines]
+    return refund(f"r{day}", day, "p", sum(amount for _, amount in lines), lines=said)
+
+
+TWO_LINES = purchase("p", 0, 100_00, lines=[line("a", 40_00), line("b", 60_00)])
+
+
+def test_two_refunds_of_one_line_take_what_both_gave_back_of_it_and_never_more_than_it_earned() -> None:
+    assert entries(told(programme(), TWO_LINES, back(1, ("a", 10_00)), back(2, ("a", 10_00))))[1:] == [("reverse", "p:base", -10)] * 2
+    more = told(programme(), TWO_LINES, back(1, ("a", 30_00)), back(2, ("a", 30_00)))
+    assert entries(more)[1:] == [("reverse", "p:base", -30), ("reverse", "p:base", -10)]
+
+
+def test_of_two_lines_of_one_article_the_first_is_given_back_before_the_second() -> None:
+    bought = purchase("p", 0, 100_00, lines=[line("a", 10_00), line("a", 20_00, category="wine"), line("b", 70_00)])
+    outcome = told(programme(EUROS + WINE), bought, back(1, ("a", 15_00)))
+    assert entries(outcome)[2:] == [("reverse", "p:base", -15), ("reverse", "p:wine", -5)]
+
+
+def test_refunds_of_no_line_that_was_bought_take_the_same_part_of_everything_each_time() -> None:
+    by_amount = told(programme(), TWO_LINES, refund("r", 1, "p", 10_00), refund("s", 2, "p", 10_00))
+    of_strange_lines = told(programme(), TWO_LINES, back(1, ("x", 10_00)), back(2, ("x", 10_00)))
+    assert entries(by_amount)[1:] == entries(of_strange_lines)[1:] == [("reverse", "p:base", -10)] * 2
 
 
 @settings(max_examples=examples(150), deadline=None)
@@ -110,6 +139,41 @@ def test_of_points_partly_spent_and_partly_expired_two_refunds_take_only_the_spe
     outcome = told(rules, *spent, refund("r1", 20, "p", 25_00), refund("r2", 21, "p", 75_00))
     assert entries(outcome)[2:] == [("expire", "p:base", -70), ("reverse", "p:base", -25), ("reverse", "p:base", -5)]
     assert outcome.state.balance == -30
+
+
+def test_a_refund_takes_points_that_are_there_before_any_that_were_spent() -> None:
+    outcome = told(programme(), purchase("p", 0, 100_00), redemption("x", 1, 30), refund("r", 2, "p", 50_00))
+    assert entries(outcome)[2:] == [("reverse", "p:base", -50)]
+    assert remaining(outcome.state) == {"p:base": 20}
+
+
+def test_three_refunds_take_of_expired_points_no_more_than_was_spent_of_them() -> None:
+    rules = programme("lots: {expire_after_days: 10}\n" + EUROS)
+    refunds = [refund("r1", 20, "p", 10_00), refund("r2", 21, "p", 10_00), refund("r3", 22, "p", 80_00)]
+    outcome = told(rules, purchase("p", 0, 100_00), redemption("x", 1, 30), *refunds)
+    assert entries(outcome)[3:] == [("reverse", "p:base", -10)] * 3
+
+
+def test_what_was_refunded_is_taken_from_what_qualifies_once_and_bonuses_that_never_counted_are_not() -> None:
+    rules = programme(EUROS + TIERS + "bonuses: [{id: welcome, on: first_purchase, points: 500}]")
+    returned = [purchase("p", 0, 60_00), refund("r", 1, "p", 60_00), purchase("q", 2, 60_00)]
+    assert tier_moves(told(rules, *returned, purchase("s", 3, 40_00)))[1:] == [("basic", "silver", "2025-01-04")]
+    half = [purchase("p", 0, 60_00), refund("r", 1, "p", 30_00)]
+    assert tier_moves(told(rules, *half, purchase("q", 2, 70_00)))[1:] == [("basic", "silver", "2025-01-03")]
+    assert tier_moves(told(rules, *half, purchase("q", 2, 69_00)))[1:] == []
+
+
+def test_a_line_that_is_back_whole_loses_nothing_more_to_a_refund_by_amount() -> None:
+    rules = programme(EUROS + TIERS + WINE)
+    bought = purchase("p", 0, 40_00, lines=[line("a", 20_00), line("b", 20_00, category="wine")])
+    said = [bought, back(1, ("b", 20_00)), refund("r", 2, "p", 10_00)]
+    outcome = told(rules, *said, purchase("q", 3, 90_00))
+    assert [entry for entry in entries(outcome) if entry[0] == "reverse"] == [
+        ("reverse", "p:base", -20),
+        ("reverse", "p:wine", -20),
+        ("reverse", "p:base", -10),
+    ]
+    assert tier_moves(outcome)[1:] == [("basic", "silver", "2025-01-04")], "10 and 90 qualify"
 
 
 def test_a_refunded_purchase_no_longer_qualifies_for_a_tier() -> None:

@@ -85,6 +85,15 @@ def test_who_never_bought_is_not_thanked_unless_the_rule_says_so() -> None:
     assert entries(told(programme(SURVEYS.replace("points: 10", "points: 10, after_purchase: false")), survey("s", 1))) != []
 
 
+def test_the_thanks_for_a_survey_make_up_for_a_debt_at_once() -> None:
+    outcome = told(programme(SURVEYS), purchase("p", 0, 10_00), redemption("x", 1, 15), survey("s", 2))
+    settled = [move for move in outcome.moves if isinstance(move, Entry) and move.kind == "settle"]
+    assert [(move.amount, move.source_event, move.effective_at) for move in settled] == [
+        (-5, "s", written(moment(2))),
+        (5, "s", written(moment(2))),
+    ]
+
+
 BIRTHDAYS = EUROS + "\nbonuses: [{id: gift, on: birthday, points: 30, expire_after_days: 10}]"
 
 
@@ -102,6 +111,11 @@ def test_a_birthday_brings_points_at_its_first_moment_each_year() -> None:
 def test_whoever_moves_his_birthday_gets_no_second_gift_in_the_year() -> None:
     outcome = told(programme(BIRTHDAYS), purchase("p", 0, 10_00), identify("i", 1, "01-20"), identify("j", 30, "03-10"), until=300)
     assert [entry for entry in entries(outcome) if entry[0] == "bonus"] == [("bonus", "i:gift:2025", 30)]
+
+
+def test_a_birthday_that_is_told_at_its_first_moment_is_kept_from_the_next_year_on() -> None:
+    outcome = told(programme(BIRTHDAYS), purchase("p", 0, 10_00), identify("i", 1, "01-02"), until=300)
+    assert bonus_moments(outcome) == []
 
 
 def test_a_birthday_that_was_taken_back_brings_nothing() -> None:
