@@ -135,10 +135,10 @@ def _read(record: LogRecord, names: Names, policy: IdentityPolicy, newest: int |
     if newest is not None and touchpoint.version > newest:
         raise Unreadable("unknown_version", "", "$.version")
     region = policy.region(touchpoint.source)
-    usable = {name for one in touchpoint.identifiers if (name := names.of(one.type, one.value, region))}
+    usable = {name.key: name for one in touchpoint.identifiers if (name := names.of(one.type, one.value, region))}
     if not usable:
         raise Unreadable("no_usable_identifier", "", "$.identifiers")
-    ordered = tuple(sorted(usable, key=lambda name: (policy.rank(name.type), name.key)))
+    ordered = tuple(sorted(usable.values(), key=lambda name: (policy.rank(name.type), name.key)))
     payload = _in_newest_words(touchpoint.type, msgspec.json.decode(touchpoint.payload))
     moment = touchpoint.original_timestamp or touchpoint.occurred_at
     said = (touchpoint.type, moment, touchpoint.source, sorted(name.key for name in ordered), payload)
