@@ -13,9 +13,10 @@ from services.loyalty.posting import key_of
 from services.loyalty.programme import Programme
 from tests.examples import examples
 from tests.loyalty.folding import fact, shown, shown_by, sums
-from tests.loyalty.profile_world import moment, written
+from tests.loyalty.profile_world import moment, purchase, refund, written
 from tests.loyalty.reference import Reference
 from tests.loyalty.scenarios import PROGRAMMES, quarters, several_facts
+from tests.loyalty.told import told
 
 programmes = st.sampled_from(PROGRAMMES)
 ends = quarters | st.integers(0, 900)
@@ -67,3 +68,14 @@ def test_the_order_in_which_facts_are_handed_over_does_not_matter(programme: Pro
     facts = [fact(one) for one in said]
     outcomes = {repr(fold(programme, order, written(moment(900)))) for order in itertools.permutations(facts)}
     assert len(outcomes) == 1
+
+
+def test_of_no_facts_nothing_comes() -> None:
+    assert fold(PROGRAMMES[0], [], written(moment(900))).state == EMPTY
+
+
+def test_a_refund_needs_the_history_and_so_does_the_order_that_it_waited_for_and_no_other() -> None:
+    waiting = told(PROGRAMMES[0], refund("r", 0, "p", 10_00)).state
+    assert needs_history(waiting, fact(purchase("p", 1, 100_00)))
+    assert not needs_history(waiting, fact(purchase("q", 1, 100_00)))
+    assert needs_history(EMPTY, fact(refund("r", 0, "p", 10_00)))

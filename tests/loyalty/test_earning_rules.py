@@ -73,6 +73,17 @@ def test_several_multipliers_add_up_instead_of_multiplying_each_other() -> None:
     assert len(entries(told(rules, purchase("p", 0, 100_00, source="shop")))) == 2
 
 
+def test_a_multiplier_adds_to_all_that_several_rules_of_a_currency_earn() -> None:
+    two = "earn: [{id: base, currency: EUR, points: 1}, {id: more, currency: EUR, points: 0.5}]"
+    rules = programme(two + "\nmultipliers: [{id: double, factor: 2}]")
+    assert entries(told(rules, purchase("p", 0, 100_00))) == [("earn", "p:base", 100), ("earn", "p:more", 50), ("earn", "p:double", 150)]
+
+
+def test_an_order_for_nothing_earns_nothing() -> None:
+    rules = programme("earn: [{id: base, currency: JPY, points: 1}]")
+    assert entries(told(rules, purchase("p", 0, 0, currency="JPY"))) == []
+
+
 def test_the_tier_in_force_before_the_purchase_multiplies_it() -> None:
     rules = programme(EUROS + TIERS)
     outcome = told(rules, purchase("p", 0, 120_00), purchase("q", 1, 10_00))

@@ -44,6 +44,7 @@ def test_a_refund_of_spent_points_is_made_up_for_by_other_points() -> None:
     outcome = told(programme(), purchase("p", 0, 100_00), redemption("x", 1, 100), purchase("q", 2, 60_00), refund("r", 3, "p", 100_00))
     assert entries(outcome)[3:] == [("reverse", "p:base", -100), ("settle", "q:base", -60), ("settle", "p:base", 60)]
     assert remaining(outcome.state) == {"p:base": -40}
+    assert {(m.source_event, m.effective_at) for m in outcome.moves if isinstance(m, Entry) and m.kind == "settle"} == {("r", day(3))}
 
 
 def test_a_colleague_gives_and_takes_points() -> None:

@@ -2,7 +2,7 @@
 
 from services.loyalty.account import Outcome
 from services.loyalty.moves import Entry
-from tests.loyalty.profile_world import identify, moment, purchase, redemption, survey, written
+from tests.loyalty.profile_world import identify, line, moment, purchase, redemption, refund, survey, written
 from tests.loyalty.told import EUROS, TIERS, entries, programme, tier_moves, told
 
 
@@ -22,6 +22,38 @@ def test_purchases_add_up_over_the_window_and_no_longer() -> None:
     rules = programme(EUROS + TIERS)
     assert tier_moves(told(rules, purchase("p", 0, 60_00), purchase("q", 29, 60_00)))[1:] == [("basic", "silver", "2025-01-30")]
     assert tier_moves(told(rules, purchase("p", 0, 60_00), purchase("q", 30, 60_00)))[1:] == []
+
+
+def test_purchases_of_one_day_and_of_several_add_up() -> None:
+    rules = programme(EUROS + TIERS)
+    several = [purchase("o", 0, 10_00), purchase("n", 1, 15_00), purchase("p", 2, 40_00), purchase("q", 2.5, 25_00)]
+    assert tier_moves(told(rules, *several, purchase("s", 3, 10_00)))[1:] == [("basic", "silver", "2025-01-04")]
+    assert tier_moves(told(rules, *several, purchase("s", 3, 9_00)))[1:] == []
+
+
+def test_of_two_purchases_of_one_day_only_the_refunded_one_no_longer_counts() -> None:
+    rules = programme(EUROS + TIERS)
+    said = [purchase("p", 0, 40_00), purchase("q", 0.5, 40_00), refund("r", 1, "p", 40_00)]
+    assert tier_moves(told(rules, *said, purchase("s", 2, 60_00)))[1:] == [("basic", "silver", "2025-01-03")]
+    assert tier_moves(told(rules, *said, purchase("s", 2, 59_00)))[1:] == []
+
+
+def test_what_leaves_the_window_takes_nothing_else_with_it() -> None:
+    outcome = told(programme(EUROS + TIERS), purchase("p", 0, 10_00), purchase("q", 2, 50_00), purchase("r", 31, 50_00))
+    assert tier_moves(outcome)[1:] == [("basic", "silver", "2025-02-01")]
+
+
+def test_a_tier_is_kept_by_the_first_day_of_the_window_and_not_by_the_day_before() -> None:
+    rules, risen = programme(EUROS + TIERS), purchase("p", 0, 120_00)
+    assert tier_moves(told(rules, risen, purchase("q", 11, 100_00), until=45))[2:] == []
+    assert tier_moves(told(rules, risen, purchase("q", 10, 100_00), until=45))[2:] == [("silver", "basic", "2025-02-15")]
+
+
+def test_a_tier_that_was_saved_has_a_grace_of_its_own_again() -> None:
+    rules = programme(EUROS + TIERS)
+    said = [purchase("p", 0, 120_00), purchase("q", 42, 110_00), refund("r", 50, "q", 110_00)]
+    assert tier_moves(told(rules, *said, until=66.9))[2:] == []
+    assert tier_moves(told(rules, *said, until=67))[2:] == [("silver", "basic", "2025-03-09")]
 
 
 def test_a_tier_that_still_qualifies_when_its_period_ends_is_kept_for_another() -> None:
@@ -49,12 +81,29 @@ def test_a_purchase_within_the_grace_saves_the_tier_for_a_period() -> None:
     assert outcome.state.standing.until == written(moment(62))
 
 
+SPEND = TIERS.replace("{window", "{by: spend, currency: EUR, window").replace("threshold: 100", "threshold: 10000")
+BY_SPEND = EUROS + SPEND.replace("threshold: 300", "threshold: 30000")
+
+
 def test_tiers_may_go_by_spend_in_one_currency() -> None:
-    by_spend = TIERS.replace("{window", "{by: spend, currency: EUR, window").replace("threshold: 100", "threshold: 10000")
-    rules = programme(EUROS + by_spend.replace("threshold: 300", "threshold: 30000"))
+    rules = programme(BY_SPEND)
     assert tier_moves(told(rules, purchase("p", 0, 99_99)))[1:] == []
     assert tier_moves(told(rules, purchase("p", 0, 100_00)))[1:] == [("basic", "silver", "2025-01-01")]
     assert tier_moves(told(rules, purchase("p", 0, 100_00, currency="USD")))[1:] == []
+
+
+def test_money_given_back_no_longer_counts_as_spent_once_and_for_each_refund() -> None:
+    rules = programme(BY_SPEND)
+    refunds = [refund(f"r{day}", day, "p", amount) for day, amount in ((1, 20_00), (2, 20_00), (3, 10_00))]
+    assert tier_moves(told(rules, purchase("p", 0, 60_00), *refunds, purchase("q", 4, 90_00)))[1:] == [("basic", "silver", "2025-01-05")]
+    assert tier_moves(told(rules, purchase("p", 0, 60_00), *refunds, purchase("q", 4, 89_99)))[1:] == []
+
+
+def test_money_given_back_for_what_never_counted_leaves_what_was_spent_as_it_is() -> None:
+    rules = programme("exclude: {categories: [voucher]}\n" + BY_SPEND)
+    bought = purchase("p", 0, 100_00, lines=[line("a", 60_00), line("v", 40_00, category="voucher")])
+    voucher_back = refund("r", 1, "p", 40_00, lines=[{"sku": "v", "amount": 40_00}])
+    assert tier_moves(told(rules, bought, voucher_back, purchase("q", 2, 40_00)))[1:] == [("basic", "silver", "2025-01-03")]
 
 
 def test_bonus_points_count_towards_a_tier_only_where_the_rule_says_so() -> None:
