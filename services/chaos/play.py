@@ -14,7 +14,7 @@ from services.chaos.memory import MemoryCurves
 from services.chaos.quiet import quiet
 from services.chaos.sender import Promised, Sender
 from services.chaos.stack import Stack
-from services.chaos.traffic import Mix, Request, requests
+from services.chaos.traffic import Mix, Request, in_parts, requests
 from services.chaos.waiting import POLL, wait_for
 
 ANSWERED_WITHIN = 120.0
@@ -87,9 +87,8 @@ class Play:
         return full if self.full else short
 
     def parts(self, count: int) -> list[Sequence[Request]]:
-        """The traffic in so many parts of about one size."""
-        size = -(-len(self.requests) // count)
-        return [self.requests[begin : begin + size] for begin in range(0, len(self.requests), size)]
+        """The traffic in exactly so many parts of about one size."""
+        return in_parts(self.requests, count)
 
     def send(self, part: Sequence[Request]) -> None:
         """Without waiting for the answers."""

@@ -9,8 +9,10 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from itertools import pairwise
+from typing import Any, NamedTuple, TypeVar
 
+T = TypeVar("T")
 DAYS = 20
 BATCH = 40
 
@@ -49,6 +51,12 @@ Dated = tuple[datetime, Line]
 def requests(name: str, seed: int, events: int, today: datetime, mix: Mix | None = None) -> list[Request]:
     """About so many events in the order of arrival. Ids start with ``name``; equal arguments give equal requests."""
     return _Shop(name, seed, events, today, mix or Mix()).requests()
+
+
+def in_parts(every: Sequence[T], count: int) -> list[Sequence[T]]:
+    """Exactly so many, of about one size."""
+    ends = [len(every) * part // count for part in range(count + 1)]
+    return [every[begin:end] for begin, end in pairwise(ends)]
 
 
 class _Shop:
