@@ -20,8 +20,10 @@ def rolling_upgrade(it: Play) -> None:
     before, ingest_new, side_by_side, profile_new, all_new, back_again = it.parts(6)
     _exchange(it, *SERVICES, former=True)
     _send(it, before)
+    _until_set_aside(it, "ingest")
     _exchange(it, "ingest", former=False)
     _send(it, ingest_new)
+    _until_set_aside(it, "profile")
     it.stack.start("profile", SECOND)
     it.until(lambda: 0 < partitions(it.stack, SECOND) < TOUCHPOINTS.partitions or "not shared", f"{SECOND} to share the partitions")
     it.harm("a profile worker of the next release beside one of the former")
@@ -31,7 +33,7 @@ def rolling_upgrade(it: Play) -> None:
     _exchange(it, "profile", former=False)
     _send(it, profile_new)
     for slot, size in said.items():
-        it.until(lambda slot=slot, size=size: _waits(it, slot, size) or "it says nothing", f"{slot} to wait until it is upgraded")  # type: ignore[misc]
+        _until_it_waits(it, slot, size)
         _exchange(it, slot, former=False)
     _send(it, all_new)
     it.quiet()
@@ -58,8 +60,31 @@ def _exchange(it: Play, *slots: str, former: bool) -> None:
         it.harm(f"{service.slot} {'back to the former release' if former else 'upgraded'}")
 
 
-def _waits(it: Play, slot: str, size: int) -> bool:
-    return b"TooNew" in it.stack.log_of(slot).read_bytes()[size:]
+def _until_set_aside(it: Play, stage: str) -> None:
+    """Until that stage, which is the former release's, has met what it does not know."""
+    query, client = "SELECT count() FROM rapport.quarantine WHERE reason = 'unknown_version' AND stage = %(stage)s", client_of(it.stack)
+
+    def set_aside() -> bool | str:
+        _fed(it)
+        return client.execute(query, {"stage": stage}) != [(0,)] or "none yet"
+
+    it.until(set_aside, f"{stage} to set something aside", every=0.2)
+
+
+def _fed(it: Play) -> None:
+    """Chance may have left out of a small part what it is about: more comes, as long as it is waited for."""
+    if it.sender.left == 0:
+        it.send(it.more(30))
+
+
+def _until_it_waits(it: Play, slot: str, size: int) -> None:
+    """Until it says, beyond so many bytes of its log, that it does not know what it reads."""
+
+    def waits() -> bool | str:
+        _fed(it)
+        return b"TooNew" in it.stack.log_of(slot).read_bytes()[size:] or "it says nothing"
+
+    it.until(waits, f"{slot} to wait until it is upgraded", every=0.2)
 
 
 def _put_back(it: Play) -> None:
