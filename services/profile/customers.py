@@ -6,7 +6,7 @@ together, every few events of a customer and whenever identifiers move: they are
 events after that say the rest (``replay``). Writing them at every change took a third of the stage's time.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
@@ -128,9 +128,9 @@ class Customers:
             self.load_for([customer.key])
         return [member for member in self.sets[customer.key].members.values() if member.customer == customer.id]
 
-    def known_of(self, customer: Customer) -> list[Facts]:
-        """What is known of a living customer, by each of its anchors."""
-        return [self.facts[member.id] for member in self.held_by(customer) if member.anchored]
+    def known_of(self, members: Iterable[Member]) -> list[Facts]:
+        """What is known by these identifiers: of those that are anchors."""
+        return [self.facts[member.id] for member in members if member.anchored]
 
     def take(self, customer: Customer, anchor: str, touchpoint: Any, payload: Any) -> None:
         """Adds a touchpoint of the customer's to its anchor's facts."""

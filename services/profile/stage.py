@@ -2,8 +2,7 @@
 
 import logging
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -33,8 +32,7 @@ DUE_AT_ONCE = 1_000
 log = logging.getLogger(__name__)
 
 
-@dataclass(slots=True)
-class Arrival:
+class Arrival(NamedTuple):
     """A record that was read. ``names`` are its usable identifiers, strongest first."""
 
     record: Record
@@ -217,7 +215,7 @@ class ProfileStage:
         return {id: -(-micros // 1000) for id, micros in until.items() if micros is not None}
 
     def _standing(self, customer: Customer) -> Standing:
-        known = self._customers.known_of(customer)
+        known = self._customers.known_of(self._customers.held_by(customer))
         first = min([facts.first_order for facts in known if facts.first_order], default=None)
         latest = sorted([order[0] for facts in known for order in facts.orders[-2:]])[-2:]
         return standing(self._lifecycle, first, latest, self._now_micros)
@@ -238,8 +236,9 @@ class ProfileStage:
     def _snapshot(self, customer: Customer, as_of: str) -> bytes:
         if customer.merged_into is not None:
             return merged_json(customer.id, customer.sequence, as_of, customer.merged_into)
-        members, known = self._customers.held_by(customer), self._customers.known_of(customer)
-        return profile_json(customer.id, customer.sequence, as_of, customer.lifecycle, members, together(known))
+        members = self._customers.held_by(customer)
+        facts = together(self._customers.known_of(members))
+        return profile_json(customer.id, customer.sequence, as_of, customer.lifecycle, members, facts)
 
     def _quarantine(self, record: Record, error: Unreadable, known: Any, changes: Changes, transaction: Transaction) -> None:
         partition = f"{record.topic}:{record.partition}"
