@@ -2,6 +2,7 @@
 
     python -m bench.instructions            # what it takes now, beside what was noted
     python -m bench.instructions --note     # notes it, for this version of Python
+    python -m bench.instructions --check    # leaves with 1 where a stage needs a fifth more than was noted
 
 What C does (JSON, SQLite, Kafka's batches) is not in it, so it is no speed; but what makes a stage slower by a fifth is seen by it.
 """
@@ -36,6 +37,7 @@ from services.runtime.stage import Stage
 NOTED = Path(__file__).with_suffix(".json")
 CUSTOMERS, EVENTS, BATCH = 200, 1_000, 250
 NOW_MS = 1_795_600_000_000
+MOST = 1.2
 ARRIVED = "2026-11-25T12:00:00.000000Z"
 
 
@@ -110,17 +112,25 @@ def _python() -> str:
     return ".".join(platform.python_version_tuple()[:2])
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--note", action="store_true", help="note what it takes now")
+    parser.add_argument("--check", action="store_true", help="leave with 1 where a stage needs a fifth more than was noted")
     options = parser.parse_args()
     before, now = noted() or {}, instructions_an_event()
+    ratios = {name: count / before[name] for name, count in now.items() if name in before}
     for name, count in now.items():
-        print(f"{name:12} {count:6,} instructions an event" + (f", {count / before[name]:.2f} of what was noted" if name in before else ""))
+        print(f"{name:12} {count:6,} instructions an event" + (f", {ratios[name]:.2f} of what was noted" if name in ratios else ""))
     if options.note:
         versions = json.loads(NOTED.read_text()) if NOTED.exists() else {}
         NOTED.write_text(json.dumps(versions | {_python(): now}, indent=2, sort_keys=True) + "\n")
+    grown = [name for name, ratio in ratios.items() if ratio > MOST]
+    if options.check and grown:
+        print(
+            f"{', '.join(grown)}: more than {MOST} of what was noted; if it is worth that much, note it: python -m bench.instructions --note"
+        )
+    return 1 if options.check and grown else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
