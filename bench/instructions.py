@@ -126,9 +126,7 @@ def main() -> int:
         NOTED.write_text(json.dumps(versions | {_python(): now}, indent=2, sort_keys=True) + "\n")
     grown = [name for name, ratio in ratios.items() if ratio > MOST]
     if options.check and grown:
-        print(
-            f"{', '.join(grown)}: more than {MOST} of what was noted; if it is worth that much, note it: python -m bench.instructions --note"
-        )
+        print(f"{', '.join(grown)}: more than {MOST} of what was noted; is it worth that? python -m bench.instructions --note")
     return 1 if options.check and grown else 0
 
 
