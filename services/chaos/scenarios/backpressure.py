@@ -32,12 +32,13 @@ def ingest_above_kafka(it: Play) -> None:
 
 
 def stage_above_its_topic(it: Play, stage: str, topic: Topic) -> None:
-    """The topic that it publishes to takes nothing, as if its replicas were away; everything else of Kafka works. In full, until so much
-    is decided and not published that the stage takes no more."""
-    shown = 'rapport_batches_total{result="waited"' if it.full else "rapport_unpublished_events{"
-    reached = partial(_more_than, lambda: measured(it.stack, stage, shown), 0, shown)
-    stop, start = partial(_replicas_away, it.stack, topic), partial(_replicas_back, it.stack, topic)
-    _below_stopped(it, stage, stop, start, reached, f"replicas of {topic.name} away")
+    """The topic that it publishes to takes nothing; everything else of Kafka works. In full, until so much is decided and not published
+    that the stage takes no more."""
+    shown = 'rapport_batches_total{result="waited"' if it.full else 'rapport_restarts_total{part="producer"'
+    before = measured(it.stack, stage, shown)
+    reached = partial(_more_than, lambda: measured(it.stack, stage, shown), before, shown)
+    stop, start = partial(_takes_nothing, it.stack, topic), partial(_takes_again, it.stack, topic)
+    _below_stopped(it, stage, stop, start, reached, f"{topic.name} takes nothing")
 
 
 def projections_above_clickhouse(it: Play) -> None:
@@ -117,12 +118,12 @@ def measured(stack: Stack, slot: str, shown: str) -> float:
     return sum(float(line.rpartition(" ")[2]) for line in stack.shows(slot).splitlines() if line.startswith(shown))
 
 
-def _replicas_away(stack: Stack, topic: Topic) -> None:
-    """Kafka then refuses writes that all replicas must have, and nothing else."""
-    asyncio.run(_configure(stack, topic, {"min.insync.replicas": "2"}))
+def _takes_nothing(stack: Stack, topic: Topic) -> None:
+    """Any write is too large for it. (More replicas in sync than there are Kafka does not ask for.)"""
+    asyncio.run(_configure(stack, topic, {"max.message.bytes": "1"}))
 
 
-def _replicas_back(stack: Stack, topic: Topic) -> None:
+def _takes_again(stack: Stack, topic: Topic) -> None:
     asyncio.run(_configure(stack, topic, {}))
 
 
