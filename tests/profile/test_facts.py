@@ -75,6 +75,16 @@ def test_a_complaint_is_open_until_it_is_archived_and_its_answer_is_a_response()
     assert (archived["open_cases"], archived["cases"]) == ([], 1)
 
 
+def test_a_complaint_keeps_the_latest_word_on_its_kind_and_severity() -> None:
+    steps = [("received", None, "low"), ("classified", "delivery", "high"), ("handled", "return", None)]
+    case = [
+        at(f"e{n}", "case", n, case_id="k", step=step, category=kind, severity=severity) for n, (step, kind, severity) in enumerate(steps)
+    ]
+    for said in (case, case[::-1]):
+        (open_case,) = shown(*said)["open_cases"]
+        assert (open_case["step"], open_case["category"], open_case["severity"]) == ("handled", "return", "high")
+
+
 @pytest.mark.parametrize(
     ("messages", "responses", "mean", "awaiting"),
     [
@@ -82,6 +92,7 @@ def test_a_complaint_is_open_until_it_is_archived_and_its_answer_is_a_response()
         ([("outbound", 1), ("inbound", 2)], 0, None, 1),
         ([("outbound", 3), ("outbound", 2), ("inbound", 1)], 1, 3600, 0),
         ([("outbound", 1)], 0, None, 0),
+        ([("inbound", 1), ("outbound", 1)], 1, 0, 0),
     ],
 )
 def test_response_time_runs_from_the_first_inbound_message_to_the_first_reply(
