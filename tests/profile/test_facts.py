@@ -102,6 +102,24 @@ def test_response_time_runs_from_the_first_inbound_message_to_the_first_reply(
     assert (profile["responses"], profile["response_seconds_mean"], profile["awaiting_response"]) == (responses, mean, awaiting)
 
 
+def test_a_mail_about_a_complaint_is_its_answer_and_who_reopens_one_waits_for_another() -> None:
+    received = at("e1", "case", 1, case_id="k", step="received")
+    mail = at("e2", "email", 3, case_id="k", direction="outbound", kind="message", action="sent")
+    answered = shown(received, mail)
+    assert (answered["responses"], answered["response_seconds_mean"], answered["awaiting_response"]) == (1, 2 * 3600, 0)
+    reopened = shown(at("e1", "case", 1, case_id="k", step="reopened"))
+    assert (reopened["responses"], reopened["awaiting_response"]) == (0, 1)
+    of_no_conversation = shown(at("e3", "message", 1, network="sms", direction="inbound"))
+    assert (of_no_conversation["touchpoints"], of_no_conversation["awaiting_response"]) == (1, 0)
+
+
+def test_what_nobody_expected_is_compared_with_nothing() -> None:
+    survey = {"kind": "csat", "scale": 1000}
+    told = [at("e1", "survey", 1, **survey, score=1, expected=1), at("e2", "survey", 2, **survey, score=1), at("e3", "survey", 3, **survey)]
+    assert shown(*told)["satisfaction"]["csat"]["perceived_to_expected_permille"] == 1000
+    assert shown(*told[1:])["satisfaction"]["csat"]["perceived_to_expected_permille"] is None
+
+
 def test_satisfaction_is_perceived_over_expected_and_unknown_without_an_answer() -> None:
     survey = {"kind": "csat", "scale": 5}
     profile = shown(
@@ -151,3 +169,5 @@ def test_sentiment_is_a_mean_of_those_who_showed_one() -> None:
     profile = shown(at("e1", "call", 1, **call, sentiment=0.5), at("e2", "call", 2, **call, sentiment=-0.2), at("e3", "call", 3, **call))
     assert profile["sentiment_permille"] == 150
     assert shown(at("e3", "call", 3, **call))["sentiment_permille"] is None
+    chat = {"conversation_id": "c", "direction": "inbound"}
+    assert shown(at("e1", "chat", 1, **chat, sentiment=-0.5), at("e2", "chat", 2, **chat))["sentiment_permille"] == -500
