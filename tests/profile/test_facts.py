@@ -169,5 +169,20 @@ def test_sentiment_is_a_mean_of_those_who_showed_one() -> None:
     profile = shown(at("e1", "call", 1, **call, sentiment=0.5), at("e2", "call", 2, **call, sentiment=-0.2), at("e3", "call", 3, **call))
     assert profile["sentiment_permille"] == 150
     assert shown(at("e3", "call", 3, **call))["sentiment_permille"] is None
+
+
+def test_the_mood_of_a_chat_counts_like_that_of_a_call() -> None:
     chat = {"conversation_id": "c", "direction": "inbound"}
-    assert shown(at("e1", "chat", 1, **chat, sentiment=-0.5), at("e2", "chat", 2, **chat))["sentiment_permille"] == -500
+    assert shown(at("e1", "chat", 1, **chat, sentiment=-1), at("e2", "chat", 2, **chat))["sentiment_permille"] == -1000
+    assert (
+        shown(at("e1", "chat", 1, **chat, sentiment=1), at("e2", "call", 2, direction="inbound", outcome="answered", sentiment=0.5))[
+            "sentiment_permille"
+        ]
+        == 750
+    )
+
+
+def test_a_mail_of_the_customer_about_a_complaint_waits_for_an_answer() -> None:
+    mail = {"case_id": "k", "kind": "message", "action": "sent"}
+    waiting = shown(at("e1", "email", 1, direction="inbound", **mail))
+    assert (waiting["responses"], waiting["awaiting_response"]) == (0, 1)

@@ -44,3 +44,24 @@ def test_a_touchpoint_that_moves_nobody_is_taken_in_as_the_long_way_would(log: l
             assert [(one.members, one.links) for one in observed.sets] == [(begun.members, begun.links)]
         for one in observed.sets:
             sets.update(dict.fromkeys(one.members, one))
+
+
+CUSTOMER, FIRST, SECOND, PHONE = "customer_id:1", "email:u1@example.org", "email:u2@example.org", "phone:+12025550101"
+
+
+def test_a_value_that_one_partner_more_makes_shared_is_taken_in_the_long_way() -> None:
+    found = first_seen(POLICY, names([CUSTOMER, FIRST]), ("1", "e1"))
+    assert found is not None
+    for number, said in enumerate(((CUSTOMER, PHONE), (FIRST, PHONE), (CUSTOMER, SECOND)), 2):
+        assert extended(POLICY, found, names(said), (str(number), "e")) is not None
+    assert extended(POLICY, found, names([SECOND, PHONE]), ("5", "e")) is None
+    assert extended(POLICY, found, names([FIRST, PHONE]), ("6", "e")) is not None, "a partner that it has already"
+
+
+def test_identifiers_that_are_new_come_in_the_order_of_their_ids() -> None:
+    found = first_seen(POLICY, names([CUSTOMER, FIRST]), ("1", "e1"))
+    assert found is not None
+    said = names([CUSTOMER, SECOND, PHONE, *(f"anonymous_id:a{n}" for n in range(4))])
+    joined = extended(POLICY, found, said, ("2", "e2"))
+    assert joined is not None
+    assert [member.id for member in joined] == sorted(name.id for name in said[1:]) != [name.id for name in said[1:]]

@@ -217,6 +217,16 @@ def test_a_number_shared_by_too_many_identifies_nobody_any_more() -> None:
     assert {event["reason"] for event in run.events("link_refused")} >= {"shared"}
 
 
+def test_a_refusal_is_said_once_though_another_value_becomes_shared_later() -> None:
+    run = Run(policy=IdentityPolicy(limits={"customer_id": 1}, partner_limit=2))
+    mail, device = "email:a@example.org", "device:d"
+    run.feed(touchpoint("e1", "customer_id:1", mail), touchpoint("e2", "customer_id:2", mail, hour=1))
+    run.feed(*(touchpoint(f"f{n}", one, device, hour=n + 2) for n, one in enumerate((mail, "customer_id:1", "customer_id:2"))))
+    told = [(event["anchor"]["value"], event["refused"]["value"], event["reason"]) for event in run.events("link_refused")]
+    assert told.count(("2", "a@example.org", "limit:customer_id")) == 1
+    assert {reason for _, value, reason in told if value == "d"} >= {"shared"}
+
+
 def test_a_blocked_value_does_not_link_and_alone_is_quarantined() -> None:
     run = Run(policy=IdentityPolicy(blocked=frozenset(["test@test.com"])))
     run.feed(touchpoint("e1", "customer_id:1", "email:test@test.com"), touchpoint("e2", "customer_id:2", "email:TEST@test.com"))
