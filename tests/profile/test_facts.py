@@ -54,6 +54,19 @@ def test_favourites_go_by_quantity_then_name() -> None:
     assert profile["favourite_categories"][0] == {"name": "x", "quantity": 7}
 
 
+def test_what_was_bought_under_several_identifiers_adds_up() -> None:
+    """Of one customer, though each order is kept under the identifier that it came with."""
+    lines = [{"sku": "a", "category": "x", "quantity": 2}]
+    run = Run()
+    run.feed(purchase("e1", 1, 100, lines=lines), purchase("e2", 2, 100, lines=lines))
+    run.feed({**purchase("e3", 3, 100, lines=lines), "identifiers": [{"type": "email", "value": "a@example.org"}]})
+    run.feed(touchpoint("e4", "customer_id:1", "email:a@example.org", hour=4))
+    profile = run.only()
+    assert [one["order_id"] for one in profile["recent_orders"]] == ["o-e3", "o-e2", "o-e1"]
+    assert profile["favourite_items"] == [{"name": "a", "quantity": 6}]
+    assert profile["favourite_categories"] == [{"name": "x", "quantity": 6}]
+
+
 def test_the_latest_fact_decides_a_trait_and_null_removes_it() -> None:
     profile = shown(
         at("e3", "identify", 3, traits={"city": None, "name": "Ann"}),

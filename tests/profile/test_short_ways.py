@@ -65,3 +65,11 @@ def test_identifiers_that_are_new_come_in_the_order_of_their_ids() -> None:
     joined = extended(POLICY, found, said, ("2", "e2"))
     assert joined is not None
     assert [member.id for member in joined] == sorted(name.id for name in said[1:]) != [name.id for name in said[1:]]
+
+
+def test_identifiers_of_one_type_are_no_partners_of_each_other() -> None:
+    found = first_seen(POLICY, names([CUSTOMER, FIRST]), ("1", "e1"))
+    assert found is not None
+    assert extended(POLICY, found, names([CUSTOMER, SECOND]), ("2", "e2")) is not None
+    assert extended(POLICY, found, names([FIRST, SECOND]), ("3", "e3")) is not None
+    assert found.members[SECOND].partners == [CUSTOMER]
