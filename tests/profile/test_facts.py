@@ -38,6 +38,16 @@ def test_spend_is_told_by_currency_and_refunds_are_taken_off_once() -> None:
     assert [(order["order_id"], order["refunded_minor"]) for order in profile["recent_orders"]] == [("o-c", 0), ("o-b", 0), ("o-a", 300)]
 
 
+def test_what_several_refunds_gave_back_adds_up_by_currency_and_by_order() -> None:
+    refunds = [
+        at(f"r{n}", "refund", 4, order_id=f"o-{order}", refund_id=f"r{n}", amount_minor=amount, currency="EUR")
+        for n, (order, amount) in enumerate((("a", 100), ("a", 20), ("b", 3)))
+    ]
+    profile = shown(purchase("a", 1, 1000), purchase("b", 2, 500), *refunds)
+    assert profile["spend"]["EUR"]["refunded_minor"] == 123
+    assert [(order["order_id"], order["refunded_minor"]) for order in profile["recent_orders"]] == [("o-b", 3), ("o-a", 120)]
+
+
 def test_the_latest_twenty_orders_are_kept_and_all_are_counted() -> None:
     profile = shown(*(purchase(f"e{n}", n, 100) for n in range(25)))
     assert [order["order_id"] for order in profile["recent_orders"]] == [f"o-e{n}" for n in range(24, 4, -1)]
