@@ -1,5 +1,6 @@
 """What of the profile stage's store is state: who is who, what is known, and what was counted; not in which order it came."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
@@ -21,6 +22,7 @@ _set = msgspec.msgpack.Decoder(LinkedSet).decode
 _facts = msgspec.msgpack.Decoder(Facts).decode
 _customer = msgspec.msgpack.Decoder(CustomerRow).decode
 SETS_A_PAGE = 500
+UNKNOWN_VERSION = "unknown_version"
 LIFECYCLE_CHANGING = ("lifecycle_changed", "customer_merged_into")
 
 
@@ -54,13 +56,16 @@ def profile_state(store: StoreSnapshot, holders: Holders) -> Iterator[Shown]:
     events other than touchpoints (but not a hole in them)."""
     told: dict[str, _Told] = {}
     counted: Places = {}
+    waited: Counter[str] = Counter()
     yield from _identity(store, holders)
     yield from _known(store, holders)
-    yield from _published(store, holders, told, counted)
+    yield from _published(store, holders, told, counted, waited)
     yield from _customers(store, holders, told)
     yield from _seen(store, holders, counted)
-    for partition, count in store.rows("quarantines"):
-        yield Shown("", "quarantined messages", partition, {"count": count.decode("utf-8", "replace")})
+    counts = dict(store.rows("quarantines"))
+    for partition in sorted(counts.keys() | waited.keys()):
+        if (left := _left(counts.get(partition, b"0"), waited[partition])) != "0":
+            yield Shown("", "quarantined messages", partition, {"count": left})
 
 
 def _identity(store: StoreSnapshot, holders: Holders) -> Iterator[Shown]:
@@ -172,8 +177,9 @@ def _lifecycle_of(customer: CustomerRow, said: _Told) -> str:
     return customer.lifecycle if customer.lifecycle != now else f"{now}, before its events said so"
 
 
-def _published(store: StoreSnapshot, holders: Holders, told: dict[str, _Told], counted: Places) -> Iterator[Shown]:
-    """Touchpoints as they were published. Notes what else their customers' events say, and where each touchpoint is."""
+def _published(store: StoreSnapshot, holders: Holders, told: dict[str, _Told], counted: Places, waited: Counter[str]) -> Iterator[Shown]:
+    """Touchpoints as they were published. Notes what else their customers' events say, where each touchpoint is, and how many
+    messages of a partition waited for a release that knows their version: the one that folds knows it."""
     for originator, events in store.events_by_originator():
         if events[0].type != "quarantined":
             told[str(originator)] = _told(events)
@@ -181,7 +187,11 @@ def _published(store: StoreSnapshot, holders: Holders, told: dict[str, _Told], c
             if event.type == "touchpoint_applied":
                 yield _touchpoint(event, holders, counted)
             elif event.type == "quarantined":
-                yield _refusal(event)
+                said = readable(_quarantined, event.state)
+                if said and said.reason == UNKNOWN_VERSION:
+                    waited[said.quarantine_id.rpartition(":")[0]] += 1
+                else:
+                    yield _refusal(event, said)
 
 
 def _told(events: list[RecordedEvent]) -> _Told:
@@ -206,8 +216,12 @@ def _touchpoint(event: RecordedEvent, holders: Holders, counted: Places) -> Show
     return Shown(holders.of(said.anchor), "touchpoint", event_id, {"anchor": said.anchor, **said.touchpoint})
 
 
-def _refusal(event: RecordedEvent) -> Shown:
-    said = readable(_quarantined, event.state)
+def _left(count: bytes, waited: int) -> str:
+    """Of the messages of a partition that were set aside, those that did not wait."""
+    return str(int(count) - waited) if count.isdigit() else count.decode("utf-8", "replace")
+
+
+def _refusal(event: RecordedEvent, said: _Quarantined | None) -> Shown:
     if said is None:
         return unreadable("", "quarantine", str(event.originator), event.state)
     return Shown("", "quarantine", said.quarantine_id, msgspec.structs.asdict(said))

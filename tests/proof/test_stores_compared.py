@@ -19,7 +19,7 @@ from services.proof.scope import Scope
 from services.proof.stores_compared import Compared, compare_accounts, compare_profiles, holders_of
 from services.proof.timers_compared import compare_timers
 from services.runtime.store_snapshot import snapshot_of
-from tests.profile.touchpoints import logs
+from tests.profile.touchpoints import logs, touchpoint
 from tests.proof.installation import DAY_MS, NOW_MS, Installation
 from tests.proof.story import STORY
 
@@ -45,6 +45,22 @@ def test_stores_that_went_another_way_show_no_difference(log: list[dict[str, Any
         assert profiles.unequal == accounts.unequal == set()
         assert profiles.customers > 0
         live.close()
+
+
+def test_what_waited_for_a_release_that_knows_its_version_and_was_put_back_shows_no_difference(tmp_path: Path) -> None:
+    # given: a message of a version that is not known yet, in quarantine, and put back when it is
+    live = Installation(tmp_path)
+    known = touchpoint("new", "email:a@example.org", type="custom")
+    live.feed(touchpoint("before", "email:a@example.org"), known | {"version": 9})
+    live.feed(known)
+    live.log[1].value = live.log[2].value  # to the release that folds, both say the same
+
+    # when
+    profiles, _ = live.compared(tmp_path / "scratch", NOW_MS + 60_000)
+
+    # then
+    assert (profiles.differences, profiles.unequal, profiles.customers) == ([], set(), 1)
+    live.close()
 
 
 class Proof:
