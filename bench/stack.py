@@ -119,7 +119,7 @@ def wait_for(condition: Callable[[], bool], what: str, within: float = WITHIN, e
     """Returns when the condition holds. TimeoutError names what did not happen.
 
     ``every``: seconds between two looks. While something is measured look rarely: fifty looks a second at a process's metrics
-    cost it a fifth of a core.
+    took a seventh of its time.
     """
     deadline = time.monotonic() + within
     while not condition():

@@ -83,6 +83,11 @@ class Play:
         self._extra += 1
         return requests(f"{self._name}-more{self._extra}", self.seed, events, self._today, self._mix)
 
+    def keep_sending(self, events: int) -> None:
+        """More of them once those before are answered, so that never more wait than that. Call it while something is waited for."""
+        if self.sender.left == 0:
+            self.send(self.more(events))
+
     def times(self, short: int, full: int) -> int:
         return full if self.full else short
 

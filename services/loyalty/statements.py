@@ -14,6 +14,7 @@ import msgspec
 
 from schemas import times
 from schemas.profile_events import CustomerId
+from schemas.reading import CountedTouchpoint
 from schemas.upcasting import newest
 from services.loyalty.facts import FACTS, Fact, Redemption, event_id_of
 
@@ -94,18 +95,9 @@ class _Message(msgspec.Struct, tag_field="event", gc=False):
     customer_id: _Id
 
 
-class _Touchpoint(msgspec.Struct, gc=False):
-    event_id: str
-    type: str
-    version: int
-    occurred_at: str
-    source: str
-    payload: msgspec.Raw
-
-
 class _Applied(_Message, tag="touchpoint_applied", gc=False):
     anchor: _Id
-    touchpoint: _Touchpoint
+    touchpoint: CountedTouchpoint
 
 
 class _Held(msgspec.Struct, gc=False):
@@ -190,7 +182,7 @@ def _decoded(value: bytes) -> _Message:
         raise Unusable("not_profile_event", str(error)) from error
 
 
-def _fact(touchpoint: _Touchpoint) -> Fact | None:
+def _fact(touchpoint: CountedTouchpoint) -> Fact | None:
     try:
         _check(touchpoint)
         payload = newest(touchpoint.type, touchpoint.version, touchpoint.payload)
@@ -202,7 +194,7 @@ def _fact(touchpoint: _Touchpoint) -> Fact | None:
         raise Unusable("invalid_touchpoint", str(error), "$.touchpoint.payload") from error
 
 
-def _check(touchpoint: _Touchpoint) -> None:
+def _check(touchpoint: CountedTouchpoint) -> None:
     if not touchpoint.event_id or "\0" in touchpoint.event_id:
         raise Unusable("invalid_touchpoint", "must not be empty, nor hold NUL", "$.touchpoint.event_id")
     try:

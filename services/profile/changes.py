@@ -11,8 +11,8 @@ from schemas.compiled import struct_of
 from schemas.quarantine import Quarantined, glimpse, kept
 from schemas.reading import Unreadable
 from services.profile.customers import Customer, uuid_of
-from services.profile.identifiers import Held, Name
-from services.profile.identity import Member
+from services.profile.identifiers import Name
+from services.profile.identity import Member, held
 from services.runtime.event_store import NewEvent
 from services.runtime.stage import Record
 from services.runtime.tracing import traceparent_in
@@ -136,11 +136,6 @@ class Changes:
     def _trace(self) -> None:
         if traceparent := traceparent_in(self.headers):
             self.traces[len(self.events)] = traceparent
-
-
-def held(member: Member) -> Any:
-    """A ``HeldIdentifier``."""
-    return Held(type=member.type, value=member.value, id=member.id)
 
 
 def _readable_parts(known: Any) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 Rows in the store, all MessagePack: ``identifiers`` (key → id of its linked set), ``linked_sets``, ``customers`` (id → state),
 ``facts`` (anchor's id → what is known by it). The first two are written whenever they change. The last two are written
 together, every few events of a customer and whenever identifiers move: they are as of the customer's ``sequence``, and its
-events after that say the rest (``replay``). Writing them at every change took a third of the stage's time.
+events after that say the rest (``replay``).
 """
 
 from collections.abc import Callable, Collection, Iterable

@@ -15,10 +15,11 @@ order holds, whether it came before or after what it decides on.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
+from typing import Any
 
 import msgspec
 
-from services.profile.identifiers import IdentityPolicy, Name
+from services.profile.identifiers import Held, IdentityPolicy, Name
 
 _id_of = attrgetter("id")
 
@@ -42,6 +43,11 @@ class Member(msgspec.Struct, array_like=True):
     anchored: bool = False
     shared: bool = False
     partners: list[str] = []
+
+
+def held(member: Member) -> Any:
+    """A ``HeldIdentifier``."""
+    return Held(type=member.type, value=member.value, id=member.id)
 
 
 class LinkedSet(msgspec.Struct, array_like=True):
@@ -112,7 +118,7 @@ def first_seen(policy: IdentityPolicy, names: Sequence[Name], fact: Fact) -> Lin
 
 def extended(policy: IdentityPolicy, found: LinkedSet, names: Sequence[Name], fact: Fact) -> list[Member] | None:
     """Takes in, in place, a touchpoint of which some identifiers are in ``found`` and the others were never seen, where it moves
-    nobody to another customer: what ``observe`` would make of it, at a tenth of the work. The members that are new.
+    nobody to another customer: what ``observe`` would make of it, in two fifths of the time. The members that are new.
 
     None, with nothing changed, where a fact is late, a limit is near or something was refused, shared or decided.
     """

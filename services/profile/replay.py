@@ -4,7 +4,7 @@ from typing import Protocol
 
 import msgspec
 
-from schemas.reading import payload_of
+from schemas.reading import CountedTouchpoint, payload_of
 from services.profile.facts import Facts, take
 
 
@@ -27,18 +27,9 @@ class Recorded(Protocol):
     def state(self) -> bytes: ...
 
 
-class _Touchpoint(msgspec.Struct, gc=False):
-    event_id: str
-    type: str
-    version: int
-    occurred_at: str
-    source: str
-    payload: msgspec.Raw
-
-
 class _Applied(msgspec.Struct, gc=False):
     anchor: str
-    touchpoint: _Touchpoint
+    touchpoint: CountedTouchpoint
 
 
 class _Lifecycle(msgspec.Struct, gc=False):

@@ -10,12 +10,11 @@ from schemas import profile_events as published
 from schemas import times
 from schemas.compiled import struct_of
 from services.profile.facts import Facts, refunded
-from services.profile.identity import Member
+from services.profile.identity import Member, held
 
 FAVOURITES = 5
 _second = itemgetter(1)
 _encode = msgspec.json.Encoder().encode
-_Held = struct_of(published.HeldIdentifier)
 _Trait = struct_of(published.Trait)
 _Activity = struct_of(published.Activity)
 _Spend = struct_of(published.Spend)
@@ -104,11 +103,6 @@ def _wanted(shown: dict[str, Any], facts: Facts) -> None:
         shown["memberships"] = [_membership(name, said) for name, said in sorted(facts.memberships.items())]
     if facts.consents:
         shown["consents"] = _consents(facts)
-
-
-def held(member: Member) -> Any:
-    """A ``HeldIdentifier``."""
-    return _Held(type=member.type, value=member.value, id=member.id)
 
 
 def _first_replies(facts: Facts) -> Iterable[tuple[int, int]]:

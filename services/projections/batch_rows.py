@@ -65,7 +65,7 @@ def rows_of_batch(records: Iterable[Record]) -> BatchRows:
 
 def _keep_latest(latest: dict[tuple[str, bytes | None], tuple[int, Record]], record: Record, batch: BatchRows) -> None:
     """Of a key's snapshots only the highest sequence is read: the others would be replaced at once."""
-    sequence = _sequence(record)
+    sequence = sequence_of(record)
     if sequence is None:
         _take(batch, record)
         return
@@ -78,7 +78,8 @@ def _keep_latest(latest: dict[tuple[str, bytes | None], tuple[int, Record]], rec
         latest[slot] = sequence, record
 
 
-def _sequence(record: Record) -> int | None:
+def sequence_of(record: Record) -> int | None:
+    """A snapshot's, by which the newest of a key is known; None where it names none."""
     for name, value in record.headers:
         if name == "sequence" and value.isdigit():
             return int(value)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from services.projections.batch_rows import sequence_of
 from services.projections.routing import COMPACTED, Unreadable, rows_of
 from services.runtime.stage import Record
 
@@ -18,7 +19,7 @@ class UnreadableMessages:
     def take(self, records: Iterable[Record]) -> None:
         """Of any topic that projections read, each partition's in order."""
         for record in records:
-            sequence = _sequence(record) if record.topic in COMPACTED else None
+            sequence = sequence_of(record) if record.topic in COMPACTED else None
             if sequence is not None:
                 key = record.topic, record.key
                 self._latest[key] = max(sequence, self._latest.get(key, sequence))
@@ -30,8 +31,3 @@ class UnreadableMessages:
     def must_be_quarantined(self) -> list[Record]:
         """Of all that was taken."""
         return [record for record, sequence in self._found if sequence in (None, self._latest.get((record.topic, record.key)))]
-
-
-def _sequence(record: Record) -> int | None:
-    value = next((value for name, value in record.headers if name == "sequence"), b"")
-    return int(value) if value.isdigit() else None

@@ -103,8 +103,7 @@ def _below_stopped(it: Play, stage: str, stop: Callable[[], None], start: Callab
 
 def _fed(it: Play) -> bool:
     """Keeps touchpoints coming, not more than are being answered."""
-    if it.sender.left == 0:
-        it.send(it.more(A_TIME))
+    it.keep_sending(A_TIME)
     return True
 
 

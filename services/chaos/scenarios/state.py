@@ -45,8 +45,7 @@ def disk_full(it: Play) -> None:
     it.send(second)
 
     def refused() -> bool | str:
-        if it.sender.left == 0:
-            it.send(it.more(50))  # its log may be as long as all that
+        it.keep_sending(50)  # its log may be as long as all that
         now = [it.stack.log_of(slot).read_bytes()[size:] for slot, size in said.items()]
         return any(words in one for one in now for words in REFUSED) or "nothing said"
 

@@ -11,6 +11,8 @@ from services.chaos.traffic import Mix, Request
 
 SECOND = "profile-2"
 WAITS = "SELECT countIf(state = 'waiting'), countIf(stage = 'ingest'), count() FROM rapport.quarantine WHERE reason = 'unknown_version'"
+A_TIME = 30
+"""More, as long as something is waited for: chance may have left out of a small part what it is about."""
 PUT_BACK = ("quarantine", "redrive", "--reason", "unknown_version", "--by", "the bench", "--why", "upgraded")
 
 
@@ -65,23 +67,17 @@ def _until_set_aside(it: Play, stage: str) -> None:
     query, client = "SELECT count() FROM rapport.quarantine WHERE reason = 'unknown_version' AND stage = %(stage)s", client_of(it.stack)
 
     def set_aside() -> bool | str:
-        _fed(it)
+        it.keep_sending(A_TIME)
         return client.execute(query, {"stage": stage}) != [(0,)] or "none yet"
 
     it.until(set_aside, f"{stage} to set something aside", every=0.2)
-
-
-def _fed(it: Play) -> None:
-    """Chance may have left out of a small part what it is about: more comes, as long as it is waited for."""
-    if it.sender.left == 0:
-        it.send(it.more(30))
 
 
 def _until_it_waits(it: Play, slot: str, size: int) -> None:
     """Until it says, beyond so many bytes of its log, that it does not know what it reads."""
 
     def waits() -> bool | str:
-        _fed(it)
+        it.keep_sending(A_TIME)
         return b"TooNew" in it.stack.log_of(slot).read_bytes()[size:] or "it says nothing"
 
     it.until(waits, f"{slot} to wait until it is upgraded", every=0.2)
