@@ -12,6 +12,7 @@ from services.cli.running_stack import running_board
 from services.embedded.errors import EmbeddedStackError
 from services.embedded.java_runtime import find_java
 from services.embedded.processes import answers
+from services.projections.migrating import REMEDY, tables_gone
 from services.runtime.http_requests import get
 from services.runtime.reachability import Unreached, count_topics, postgres_version, sqlite_version
 from services.runtime.settings import Settings
@@ -105,12 +106,15 @@ def _clickhouse(settings: Settings) -> Finding:
     warehouse = Warehouse(settings.clickhouse.address, pauses=())
     try:
         found = str(warehouse.select("SELECT version()")[0][0])
+        gone = tables_gone(warehouse, settings.clickhouse.database)
     except (WarehouseAway, WarehouseRefused) as error:
         return Finding(
             "ClickHouse", "wrong", str(error), "check RAPPORT_CLICKHOUSE_URL (clickhouse://user:password@host:9000) and the network"
         )
     finally:
         warehouse.close()
+    if gone:
+        return Finding("ClickHouse", "wrong", f"{found}; dropped: {', '.join(gone)}", REMEDY)
     return Finding("ClickHouse", "fine", found)
 
 

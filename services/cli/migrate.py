@@ -50,11 +50,13 @@ def _stores(settings: Settings) -> str:
 
 
 def _tables(settings: Settings) -> str:
-    from services.projections.migrating import MigrationChanged, migrate
+    from services.projections.migrating import MigrationChanged, TablesGone, migrate
     from services.runtime.warehouse import WarehouseRefused
 
     try:
         migrate(settings)
     except (MigrationChanged, WarehouseRefused) as error:
         raise _hopeless(error) from error
+    except TablesGone as gone:
+        return str(gone)  # the rebuild that mends it needs the stack
     return "up to date"

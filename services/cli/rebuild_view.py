@@ -33,6 +33,8 @@ def show_store(rebuilt: RebuiltStore, show_values: bool) -> None:
 def show_tables(rebuilt: Rebuilt, beside_them: str, show_values: bool) -> None:
     rate = f" ({rebuilt.messages / rebuilt.seconds:,.0f} messages a second)" if rebuilt.seconds else ""
     out.print(f"projections: {rebuilt.messages:,} messages, {rebuilt.touchpoints:,} touchpoints in {rebuilt.seconds:.1f} s{rate}")
+    if rebuilt.made:
+        out.print(f"made again, since they had been dropped: {', '.join(rebuilt.made)}")
     customers = set().union(*(one.unequal for one in rebuilt.changed))
     out.print(f"{len(customers):,} customers differed from the live tables" if customers else "equal to the live tables")
     if customers:

@@ -14,6 +14,7 @@ from services.cli.running_stack import settings_of_running_stack
 from services.cli.screen import err, out
 from services.cli.verify_command import DIFFERENT, EQUAL, NOT_CHECKED
 from services.cli.verify_view import listed, summary
+from services.projections.migrating import TablesGone
 from services.proof.progress import Progress as Says
 from services.proof.verify import Asked, verify
 from services.runtime.clock import SystemClock
@@ -27,6 +28,8 @@ def run(asked: Asked, arguments: Mapping[str, Any], limit: int, show_values: boo
     try:
         with shown_progress() as says:
             report = asyncio.run(verify(settings, asked, SystemClock(), says))
+    except TablesGone as gone:
+        raise CommandFailed(f"could not be checked: {gone}", code=NOT_CHECKED) from gone
     except Exception as error:
         detail = f"{type(error).__name__}: {error}" if str(error) else repr(error)
         raise CommandFailed(f"could not be checked: {detail}", "`rapport status` shows the stack", NOT_CHECKED) from error

@@ -5,14 +5,14 @@ import logging
 
 import uvloop
 
-from services.projections.migrating import migrate
+from services.projections.migrating import TablesGone, migrate
 from services.projections.rhythm import Rhythm
 from services.projections.routing import TOPICS
 from services.projections.sink import STAGE, WarehouseSink
 from services.runtime.logging import configure_logging
 from services.runtime.metrics import serve_metrics
 from services.runtime.settings import Settings
-from services.runtime.stage_process import kafka_connection
+from services.runtime.stage_process import STORE_LOST, kafka_connection
 from services.runtime.stream import BatchApp, build
 from services.runtime.stream import run as run_stream
 from services.runtime.tracing import start_tracing
@@ -29,12 +29,16 @@ log = logging.getLogger(__name__)
 
 
 async def run(settings: Settings) -> int:
-    """Until SIGTERM or SIGINT; the exit code. Reads all that was published, and writes ClickHouse.
+    """Until SIGTERM or SIGINT; the exit code, STORE_LOST where a table was dropped. Reads all that was published, and writes ClickHouse.
 
     Waits for ClickHouse, and applies missing migrations first. OSError where the metrics port is taken.
     """
-    for name in await _migrated(settings):
-        log.info("applied migration %s", name)
+    try:
+        for name in await _migrated(settings):
+            log.info("applied migration %s", name)
+    except TablesGone as gone:
+        log.error("%s", gone)
+        return STORE_LOST
     tracer = start_tracing(STAGE)
     warehouse = Warehouse(settings.clickhouse.address)
     sink = WarehouseSink(warehouse, settings.clickhouse.database, tracer, Rhythm(*TOUCHPOINTS), Rhythm(*REST))

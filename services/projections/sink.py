@@ -17,7 +17,7 @@ from typing import TypeVar
 
 from services.projections.batch_rows import Outcomes
 from services.projections.kept_rows import KeptRows
-from services.projections.migrating import store_of
+from services.projections.migrating import TablesGone, store_of, tables_gone
 from services.projections.rhythm import AT_ONCE, Rhythm
 from services.projections.tables import touchpoints
 from services.projections.writer import write, write_positions
@@ -27,11 +27,9 @@ from services.runtime.event_store import StoreLost
 from services.runtime.failpoints import failpoint
 from services.runtime.stage import Record
 from services.runtime.tracing import BatchSpans, Tracer
-from services.runtime.warehouse import Warehouse, WarehouseAway, WarehouseRefused
+from services.runtime.warehouse import TABLES_GONE, Warehouse, WarehouseAway, WarehouseRefused
 
 STAGE = "projections"
-TABLES_GONE = (60, 81)
-"""ClickHouse's codes for an unknown table and an unknown database."""
 SHOWN_HEADERS = ("id", "type", "sequence")
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -53,7 +51,7 @@ class WarehouseSink:
         rest_rhythm: Rhythm = AT_ONCE,
         keep_messages: int = 50_000,
     ) -> None:
-        self._warehouse, self._store, self._tracer = warehouse, store_of(database), tracer
+        self._warehouse, self._database, self._store, self._tracer = warehouse, database, store_of(database), tracer
         self._kept, self._touchpoints, self._rest, self._keep_messages = KeptRows[Batch](), touchpoint_rhythm, rest_rhythm, keep_messages
         self._under_way: list[tuple[float, BatchSpans | None]] = []
         """Of the batches that are not written whole: when each was taken, and its spans."""
@@ -67,8 +65,8 @@ class WarehouseSink:
         return {tp: next for tp, next in found.items() if tp in wanted}
 
     async def apply(self, batches: Sequence[Batch]) -> None:
-        """Raises WarehouseAway or WarehouseRefused: nothing is lost, call it again; StoreLost where the tables are gone, with the positions
-        in them: the process makes them at its start, and reads everything again."""
+        """Raises WarehouseAway or WarehouseRefused: nothing is lost, call it again; StoreLost where tables are gone: with the
+        positions, the process makes them at its start, and reads everything again; without, only a rebuild does."""
         spans = self._tracer.batch("insert", _records(batches)) if self._tracer else None
         started = time.perf_counter()
         outcomes = await self._written(lambda: self._apply(batches))
@@ -96,10 +94,13 @@ class WarehouseSink:
             return await self._in_thread(write)
         except WarehouseRefused as refused:
             if refused.code in TABLES_GONE:
-                raise StoreLost(
-                    f"ClickHouse's tables are gone, they are filled again from the log at the next start: {refused}"
-                ) from refused
+                raise StoreLost(await self._in_thread(self._what_is_gone)) from refused
             raise
+
+    def _what_is_gone(self) -> str:
+        if gone := tables_gone(self._warehouse, self._database):
+            return str(TablesGone(gone))
+        return "ClickHouse's tables are gone with the positions: they are made and filled again from the log at the next start"
 
     def _are_done(self, outcomes: Outcomes) -> None:
         """Counts messages and, where nothing is kept any more, the batches they came in."""

@@ -5,20 +5,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
-from services.projections.migrating import migrate_with, store_of
+from services.projections.migrating import migrate_with, store_of, tables_gone
 from services.projections.routing import TOPICS
 from services.proof.progress import Progress
 from services.proof.projecting import positions, project
 from services.proof.scope import Scope
 from services.proof.stores_compared import Compared
 from services.proof.switch_over import SWITCHED, SWITCHING, SwitchOver
-from services.proof.tables import VIEWS
+from services.proof.tables import VIEWS, View
 from services.proof.tables_compared import compare_tables
 from services.runtime.batches import TP
 from services.runtime.log_reader import ends_now
 from services.runtime.settings import Settings
 from services.runtime.stage_process import kafka_connection
-from services.runtime.warehouse import Warehouse
+from services.runtime.warehouse import TABLES_GONE, Warehouse, WarehouseRefused
 
 NEAR_ENOUGH = 5_000
 ROUNDS = 10
@@ -37,12 +37,13 @@ class RowsLost(Exception):
 
 @dataclass(slots=True)
 class Rebuilt:
-    """``seconds`` for ``messages``, without comparing. ``changed``: what differed from the live tables, which the switch put right;
-    what changed while it was compared is left out."""
+    """``seconds`` for ``messages``, without comparing. ``made``: live tables that somebody had dropped. ``changed``: what differed from
+    the other live tables, which the switch put right; what changed while it was compared is left out."""
 
     messages: int = 0
     touchpoints: int = 0
     seconds: float = 0.0
+    made: list[str] = field(default_factory=list)
     changed: list[Compared] = field(default_factory=list)
     switched: bool = False
 
@@ -90,6 +91,7 @@ class _Rebuild:
 
     async def run(self, switch: bool, accept_loss: bool) -> Rebuilt:
         phase = self._over.phase()
+        self._rebuilt.made = tables_gone(self._warehouse, self._live)
         if phase == SWITCHED:
             raise OldTablesKept("the tables that the last rebuild replaced are still kept")
         if phase != SWITCHING:
@@ -126,19 +128,30 @@ class _Rebuild:
         lost = self._lost()
         if lost and not accept_loss:
             raise RowsLost(f"{lost:,} touchpoints are in the live tables but not on Kafka; the live tables stay as they are")
-        first = {
-            one.store: one.unequal for one in compare_tables(self._warehouse, self._new, self._live, Scope(), self._progress, COMPARED)
-        }
+        views = [view for view in COMPARED if self._can_be_read(view)]
+        first = {one.store: one.unequal for one in compare_tables(self._warehouse, self._new, self._live, Scope(), self._progress, views)}
         if any(first.values()):
             await self._catch_up()
-            again = compare_tables(self._warehouse, self._new, self._live, Scope(), self._progress, COMPARED)
+            again = compare_tables(self._warehouse, self._new, self._live, Scope(), self._progress, views)
             for one in again:
                 one.unequal &= first[one.store]
                 one.differences = [difference for difference in one.differences if difference.customer in one.unequal]
             self._rebuilt.changed = [one for one in again if one.unequal]
 
+    def _can_be_read(self, view: View) -> bool:
+        """Not where a table behind it was dropped."""
+        try:
+            self._warehouse.select(f"SELECT 1 FROM {self._live}.{view.name} LIMIT 0")
+        except WarehouseRefused as refused:
+            if refused.code in TABLES_GONE:
+                return False
+            raise
+        return True
+
     def _lost(self) -> int:
         """Touchpoints of the live tables that the rebuilt ones lack, among those that were there when it caught up."""
+        if "touchpoints" in self._rebuilt.made:
+            return 0
         query = f"""
             SELECT count() FROM {store_of(self._live)}.touchpoints
             WHERE id <= (SELECT max(id) FROM {store_of(self._new)}.touchpoints)

@@ -39,18 +39,20 @@ class SwitchOver:
         self._record({"phase": BUILDING})
 
     def exchange(self, reached: Mapping[TP, int]) -> None:
-        """The new tables in the place of the live ones; again after a crash it does what was not done. ``reached``: how far the new
-        ones have come."""
+        """The new tables in the place of the live ones, or of those that were dropped; again after a crash it does what was not
+        done. ``reached``: how far the new ones have come."""
         if self.phase() == BUILDING:
             names = {f"table {table}": uuid for table, uuid in self._uuids(self._beside).items()}
             marks = {f"position {tp.topic}:{tp.partition}": str(next) for tp, next in reached.items()}
             self._record(names | marks)
             self._record({"phase": SWITCHING})
         new, live = self._recorded(), self._uuids(self._live)
-        waiting = [table.name for table in TABLES if live[table.name] != new[f"table {table.name}"]]
-        if waiting:
+        if waiting := [name for name, uuid in live.items() if uuid != new[f"table {name}"]]:
             pairs = ", ".join(f"{self._live}.{name} AND {self._beside}.{name}" for name in waiting)
             self._once.command(f"EXCHANGE TABLES {pairs}")
+        if dropped := [table.name for table in TABLES if table.name not in live]:
+            moves = ", ".join(f"{self._beside}.{name} TO {self._live}.{name}" for name in dropped)
+            self._once.command(f"RENAME TABLE {moves}")
 
     def reached(self) -> dict[TP, int]:
         """How far the new tables had come when they were exchanged."""
@@ -68,7 +70,7 @@ class SwitchOver:
     def _uuids(self, store: str) -> dict[str, str]:
         query = "SELECT name, toString(uuid) FROM system.tables WHERE database = %(store)s"
         found: dict[str, str] = dict(self._warehouse.select(query, {"store": store}))
-        return {table.name: found[table.name] for table in TABLES}
+        return {table.name: found[table.name] for table in TABLES if table.name in found}
 
     def _recorded(self) -> dict[str, str]:
         return dict(self._warehouse.select(f"SELECT what, value FROM {self._beside}.rebuild FINAL"))

@@ -16,6 +16,7 @@ from pathlib import Path
 from schemas import topics
 from schemas.times import from_millis
 from services.loyalty import programme_file
+from services.projections.migrating import TablesGone, tables_gone
 from services.projections.routing import TOPICS
 from services.proof import live, projecting
 from services.proof.expected_tables import ExpectedTables, snapshot_times
@@ -78,7 +79,8 @@ class Report:
 
 
 async def verify(settings: Settings, asked: Asked, clock: Clock, progress: Progress) -> Report:
-    """Raises NotCaughtUp, StoreMissing, TopicMissing, and what Kafka, ClickHouse and the stores raise: then nothing is proven."""
+    """Raises NotCaughtUp, StoreMissing, TopicMissing, TablesGone, and what Kafka, ClickHouse and the stores raise: then nothing is
+    proven."""
     began = time.monotonic()
     with ExitStack() as kept:
         folder = Path(kept.enter_context(tempfile.TemporaryDirectory(prefix="rapport-verify-")))
@@ -97,6 +99,8 @@ class _Verification:
         self._places: dict[TP, int] = {}
 
     async def run(self) -> Report:
+        if self._asked.tables:
+            self._require_tables()
         profile, now_ms = await self._settled_profiles()
         known = profile.last_id()
         await self._compare_places(profile)
@@ -124,6 +128,16 @@ class _Verification:
         self._report.customers = next(one.customers for one in self._report.compared if one.store == "profile")
         self._report.apart = len(self._scope.apart)
         return self._report
+
+    def _require_tables(self) -> None:
+        """Raises TablesGone, for which it would wait in vain."""
+        warehouse = Warehouse(self._settings.clickhouse.address)
+        try:
+            gone = tables_gone(warehouse, self._settings.clickhouse.database)
+        finally:
+            warehouse.close()
+        if gone:
+            raise TablesGone(gone)
 
     async def _compare_places(self, profile: StoreSnapshot) -> None:
         """Also says how far the log is folded: no further than there is anything."""

@@ -20,6 +20,7 @@ INSERT_SETTINGS: dict[str, Any] = {
     "max_partitions_per_insert_block": 0,  # a batch may span many years
     "insert_null_as_default": 0,
 }
+TABLES_GONE = (ErrorCodes.UNKNOWN_TABLE, ErrorCodes.UNKNOWN_DATABASE)
 _BUSY = frozenset(
     {
         ErrorCodes.TIMEOUT_EXCEEDED,

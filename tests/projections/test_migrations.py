@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from services.projections import migrating
-from services.projections.migrating import MigrationChanged, migrate_with, migrations, store_of
+from services.projections.migrating import MigrationChanged, TablesGone, migrate_with, migrations, store_of
 from services.projections.routing import TABLES
 from services.projections.table import Table
 from services.runtime.warehouse import Warehouse
@@ -51,6 +51,45 @@ def test_a_migration_that_was_edited_after_it_was_applied_is_refused(
 
     with pytest.raises(MigrationChanged, match=r"0003_purchases\.sql"):
         migrate_with(warehouse, database)
+
+
+def test_a_view_that_was_dropped_is_made_again_as_its_latest_migration_has_it(fresh_database: tuple[Warehouse, str]) -> None:
+    warehouse, database = fresh_database
+    migrate_with(warehouse, database)
+    before = [warehouse.select(f"SHOW CREATE TABLE {database}.{name}") for name in ("quarantine", "readme")]
+    warehouse.command(f"DROP VIEW {database}.quarantine")
+
+    migrate_with(warehouse, database)
+
+    assert [warehouse.select(f"SHOW CREATE TABLE {database}.{name}") for name in ("quarantine", "readme")] == before
+
+
+def test_a_table_that_was_dropped_before_anything_was_read_is_made_again(fresh_database: tuple[Warehouse, str]) -> None:
+    warehouse, database = fresh_database
+    migrate_with(warehouse, database)
+    warehouse.command(f"DROP TABLE {store_of(database)}.purchases SYNC")
+
+    migrate_with(warehouse, database)
+
+    assert warehouse.select(f"SELECT count() FROM {database}.purchases") == [(0,)]
+
+
+@pytest.mark.parametrize("also", ["", "migrations"], ids=["with the record of migrations", "without it"])
+def test_a_table_that_was_dropped_with_what_was_read_into_it_is_not_made_again_empty(
+    fresh_database: tuple[Warehouse, str], also: str
+) -> None:
+    # given: all that Kafka has was read
+    warehouse, database = fresh_database
+    store = store_of(database)
+    migrate_with(warehouse, database)
+    warehouse.insert(f"{store}.positions", ("topic", "partition", "next", "timestamp"), [("profile-events", 0, 7, 0)])
+    for table in ["purchases", *filter(None, [also])]:
+        warehouse.command(f"DROP TABLE {store}.{table} SYNC")
+
+    with pytest.raises(TablesGone, match=r"purchases.*`rapport rebuild projections`"):
+        migrate_with(warehouse, database)
+
+    assert not warehouse.select("SELECT 1 FROM system.tables WHERE database = %(store)s AND name = 'purchases'", {"store": store})
 
 
 def test_migrations_are_numbered_without_a_hole() -> None:

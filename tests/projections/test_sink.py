@@ -13,7 +13,7 @@ import pytest
 
 from services.embedded.clickhouse import ClickHouseAddress, running_clickhouse
 from services.embedded.processes import free_port
-from services.projections.migrating import migrate_with
+from services.projections.migrating import TablesGone, migrate_with
 from services.projections.rhythm import Rhythm
 from services.projections.sink import WarehouseSink
 from services.runtime.batch_joiner import BatchJoiner
@@ -290,3 +290,18 @@ def test_where_the_tables_are_gone_the_process_ends_to_make_them_at_its_start(cl
     migrate_with(warehouse, "sink")
     apply(WarehouseSink(Warehouse(clickhouse), "sink"), joined(MESSAGES))
     assert warehouse.select("SELECT uniqExact(event_id) FROM sink_store.touchpoints") == [(TOUCHPOINTS,)]
+
+
+def test_where_one_table_is_gone_the_process_ends_and_says_what_fills_it_again(clickhouse: str, warehouse: Warehouse) -> None:
+    # given
+    sink = WarehouseSink(Warehouse(clickhouse), "sink")
+    apply(sink, joined(MESSAGES))
+    warehouse.command("DROP TABLE sink_store.purchases SYNC")
+
+    # when
+    with pytest.raises(StoreLost, match=r"purchases.*`rapport rebuild projections`"):
+        apply(sink, joined(MESSAGES, 1_000))
+
+    # then: its next start says the same, and makes no empty table
+    with pytest.raises(TablesGone, match=r"purchases.*`rapport rebuild projections`"):
+        migrate_with(warehouse, "sink")

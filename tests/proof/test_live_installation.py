@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -18,10 +19,11 @@ import pytest
 from pydantic import SecretStr
 
 from schemas import topics
+from services.cli.doctor import findings
 from services.embedded.kafka import running_kafka
 from services.embedded.processes import free_port
 from services.loyalty.redeem_keys import redeem_keys_of
-from services.projections.migrating import store_of
+from services.projections.migrating import TablesGone, store_of
 from services.proof.projecting import positions
 from services.proof.rebuild import OldTablesKept, beside, drop_old, rebuild_projections
 from services.proof.switch_over import SwitchOver
@@ -30,6 +32,7 @@ from services.runtime.clock import SystemClock
 from services.runtime.http_requests import Poster
 from services.runtime.kafka import KafkaConnection, TopicSpec, ensure_topics, new_producer
 from services.runtime.settings import ClickHouseSettings, KafkaSettings, LoyaltySettings, Settings
+from services.runtime.stage_process import STORE_LOST
 from services.runtime.warehouse import Warehouse
 from tests.proof.story import STORY as WHOLE_STORY
 
@@ -211,6 +214,38 @@ def test_a_rebuild_puts_damaged_tables_right_and_keeps_the_old_ones_until_told_o
         asyncio.run(rebuild_projections(live.settings, 2, quiet))
     drop_old(live.settings)
     assert not is_there(live.warehouse, "living_rebuild")
+
+
+def test_a_table_that_was_dropped_is_named_by_every_command_and_filled_again_by_a_rebuild(live: Live) -> None:
+    # given
+    store, purchases = store_of("living"), live.count("living.purchases")
+    for table in ("purchases", "quarantine_decisions"):
+        live.warehouse.command(f"DROP TABLE {store}.{table} SYNC")
+
+    # then: nobody takes it for equal, or for empty
+    named = r"purchases, quarantine_decisions.*`rapport rebuild projections`"
+    with pytest.raises(TablesGone, match=named):
+        live.verify()
+    assert (finding := next(one for one in findings(live.settings) if one.what == "ClickHouse")).verdict == "wrong"
+    assert re.search(named, f"{finding.found} {finding.remedy}")
+    environment = os.environ | live.environment | {"RAPPORT_STAGE_METRICS_PORT": str(free_port())}
+    stage = subprocess.run([sys.executable, "-m", "services.projections.app"], env=environment, capture_output=True, text=True, timeout=60)
+    assert stage.returncode == STORE_LOST
+    assert re.search(named, stage.stderr + stage.stdout)
+    command = [sys.executable, "-m", "services.cli", "migrate", "tables", "--data-dir", str(live.settings.data_dir)]
+    migrated = subprocess.run(command, env=os.environ | live.environment, capture_output=True, text=True, timeout=60)
+    assert re.search(named, migrated.stdout), migrated
+
+    # when
+    rebuilt = asyncio.run(rebuild_projections(live.settings, 2, quiet))
+
+    # then
+    assert rebuilt.switched
+    assert rebuilt.made == ["purchases", "quarantine_decisions"]
+    assert live.count("living.purchases") == purchases
+    assert live.verify().unequal == set()
+    assert next(one for one in findings(live.settings) if one.what == "ClickHouse").verdict == "fine"
+    drop_old(live.settings)
 
 
 def test_what_the_projections_write_between_the_exchange_and_a_crash_is_not_lost(live: Live) -> None:
