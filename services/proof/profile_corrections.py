@@ -15,6 +15,8 @@ from services.runtime.event_store import NewEvent
 CAUSE = "rebuild"
 StateOf = Callable[[str, int], bytes]
 """Originator and number of an event of the fold → its JSON."""
+IsRefused = Callable[[str, str], bool]
+"""Two identifiers as type:value, the anchor first → whether the fold refuses their link in the end."""
 
 
 class Contradicted(Exception):
@@ -37,10 +39,15 @@ def lost_from_the_log(said: PublishedProfiles, folded: PublishedProfiles) -> int
 
 
 def corrections(
-    said: PublishedProfiles, folded: PublishedProfiles, state_of: StateOf, wrong: Collection[str], recorded_at: str
+    said: PublishedProfiles,
+    folded: PublishedProfiles,
+    state_of: StateOf,
+    is_refused: IsRefused,
+    wrong: Collection[str],
+    recorded_at: str,
 ) -> list[NewEvent]:
     """In the order in which they are to be published. ``wrong``: customers whose snapshot may be wrong though no event was."""
-    return _Corrections(said, folded, recorded_at).made(state_of, wrong)
+    return _Corrections(said, folded, recorded_at).made(state_of, is_refused, wrong)
 
 
 class _Corrections:
@@ -49,8 +56,9 @@ class _Corrections:
         self._changes = Changes(recorded_at)
         self._customers: dict[str, Customer] = {}
 
-    def made(self, state_of: StateOf, wrong: Collection[str]) -> list[NewEvent]:
+    def made(self, state_of: StateOf, is_refused: IsRefused, wrong: Collection[str]) -> list[NewEvent]:
         self._membership()
+        self._refused_links(is_refused)
         self._touchpoints(state_of)
         living = self._folded.living()
         for id in sorted(living):
@@ -83,6 +91,15 @@ class _Corrections:
             self._customer(after).merged_into = None
         for before, after, members in merged:
             self._changes.merged(self._customer(after), self._customer(before), members, CAUSE)
+
+    def _refused_links(self, is_refused: IsRefused) -> None:
+        """Possible duplicates that nobody was told of. Of what the fold's events refuse, later facts may allow some: in another order
+        those are never refused."""
+        for pair in sorted(self._folded.unlinked.keys() - self._said.unlinked.keys()):
+            anchor, refused = map(self._member, pair)
+            if is_refused(f"{anchor.type}:{anchor.value}", f"{refused.type}:{refused.value}"):
+                holder = self._customer(self._folded.holder[anchor.id])
+                self._changes.link_refused(holder, anchor, refused, self._folded.unlinked[pair], CAUSE)
 
     def _touchpoints(self, state_of: StateOf) -> None:
         """Those that nobody was told of."""

@@ -9,6 +9,7 @@ import msgspec
 from schemas.times import from_millis
 from services.profile.app import PROCESS, identity_policy, lifecycle_policy
 from services.profile.customers import CustomerRow, uuid_of
+from services.profile.identity import LinkedSet
 from services.profile.stage import ProfileStage
 from services.proof.folding import Fold
 from services.proof.profile_corrections import corrections, lost_from_the_log, require_agreement
@@ -24,6 +25,7 @@ from services.runtime.store_snapshot import StoreSnapshot
 
 ROWS_A_TRANSACTION = 10_000
 COPIED = ("identifiers", "linked_sets", "facts")
+_set = msgspec.msgpack.Decoder(LinkedSet).decode
 _customer = msgspec.msgpack.Decoder(CustomerRow).decode
 _pack = msgspec.msgpack.Encoder().encode
 Rows = dict[str, bytes | None]
@@ -85,7 +87,7 @@ class ProfilePlan:
     def finish(self, fold: Fold, beside: EventStore, spoken_of: set[str], wrong: set[str], now_ms: int) -> Iterator[Transaction]:
         changed = fold.changed_rows
         counted = changed.get("touchpoints", {}).keys() | self._folded.counted.keys() - self._said.counted.keys()
-        events = corrections(self._said, self._folded, _States(fold), wrong, from_millis(now_ms))
+        events = corrections(self._said, self._folded, _States(fold), _RefusedLinks(fold), wrong, from_millis(now_ms))
         self.heard([RecordedEvent(0, event.originator, event.version, event.type, event.state) for event in events])
         touched = spoken_of | {str(event.originator) for event in events} | changed.get("customers", {}).keys()
         transaction = self._customers(fold.store.rows("customers", touched), touched)
@@ -136,3 +138,14 @@ class _States:
             self._customer = customer
             self._states = {event.version: event.state for event in self._fold.store.events_of(UUID(customer))}
         return self._states[sequence]
+
+
+class _RefusedLinks:
+    """Links that the fold refuses, looked up in its store."""
+
+    def __init__(self, fold: Fold) -> None:
+        self._store = fold.store
+
+    def __call__(self, anchor: str, refused: str) -> bool:
+        id = self._store.rows("identifiers", [anchor])[anchor].decode()
+        return (anchor, refused) in _set(self._store.rows("linked_sets", [id])[id]).refused

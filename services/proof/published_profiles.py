@@ -60,7 +60,9 @@ class _Left(_Message, tag="identifiers_left", gc=False):
 
 
 class _Refused(_Message, tag="link_refused", gc=False):
-    """A notice; it changes nothing."""
+    anchor: _Held
+    refused: _Held
+    reason: str
 
 
 class _Lifecycle(_Message, tag="lifecycle_changed", gc=False):
@@ -83,7 +85,8 @@ _quarantined = msgspec.json.Decoder(_Quarantined).decode
 class PublishedProfiles:
     """Everything by id: customers in ``last`` (their sequence), ``lifecycle`` (and since when) and ``merged_into``; identifiers in
     ``holder`` and ``names`` (type and value); touchpoints in ``counted``, the latest also in ``fresh`` until it is cleared.
-    ``refused``: quarantine_id → its event; ``refusals``: partition → how many."""
+    ``refused``: quarantine_id → its event; ``refusals``: partition → how many. ``unlinked``: the two identifiers of each link that
+    was ever refused, the anchor first → why."""
 
     def __init__(self) -> None:
         self.last: dict[str, int] = {}
@@ -95,6 +98,7 @@ class PublishedProfiles:
         self.fresh: set[str] = set()
         self.refused: dict[str, tuple[str, int]] = {}
         self.refusals: dict[str, int] = {}
+        self.unlinked: dict[tuple[str, str], str] = {}
         self.conflicting: set[Place] = set()
 
     def take(self, event: RecordedEvent) -> None:
@@ -122,6 +126,8 @@ class PublishedProfiles:
             self.lifecycle.pop(id, None)
         elif isinstance(message, _Lifecycle):
             self.lifecycle[id] = message.after, message.effective_at
+        elif isinstance(message, _Refused):
+            self.unlinked[message.anchor.id, message.refused.id] = message.reason
 
     def stage_of_life(self, customer: str) -> str:
         return self.lifecycle.get(customer, (PROSPECT, ""))[0]

@@ -21,6 +21,7 @@ from services.loyalty.app import PROCESS as LOYALTY
 from services.loyalty.redeeming import Accepted, Redeem
 from services.loyalty.stage import LoyaltyStage
 from services.profile.app import PROCESS as PROFILE
+from services.profile.identity import LinkedSet
 from services.proof.profile_corrections import Contradicted
 from services.proof.store_rebuild import FactsLost, OldStoreKept, RebuiltStore, drop_old_store, rebuild_store_from
 from services.runtime import failpoints
@@ -77,9 +78,21 @@ def require_right(living: Living, scratch: Path) -> None:
         for _, originator, version, _ in published(living, stage):
             numbers[originator] += 1
             assert version == numbers[originator], (stage, originator)
+    assert refused_links(living) <= told_of_refusal(living)
     for stage, models in (("profile", PROFILE_EVENTS), ("loyalty", LOYALTY_EVENTS)):
         for event in heard(living.log, TOPICS[stage]):
             models[event.type].model_validate_json(event.state)
+
+
+def refused_links(living: Living) -> set[tuple[str, str]]:
+    """As the store has them now, by type:value."""
+    sets = [msgspec.msgpack.decode(value, type=LinkedSet) for _, value in living.profile.store.all_rows("linked_sets")]
+    return {pair for one in sets for pair in one.refused}
+
+
+def told_of_refusal(living: Living) -> set[tuple[str, str]]:
+    told = [json.loads(event.state) for event in heard(living.log, TOPICS["profile"]) if event.type == "link_refused"]
+    return {tuple(f"{one[side]['type']}:{one[side]['value']}" for side in ("anchor", "refused")) for one in told}  # type: ignore[misc]
 
 
 # ---- where nothing is wrong
@@ -164,9 +177,7 @@ def test_a_touchpoint_that_was_skipped_is_published_and_its_points_are_posted(li
         "lost", "customer_id:1", "email:grace@example.org", hour=20, type="purchase", order_id="lost", total_minor=5_000, currency="EUR"
     )
     living.say(skipped)
-    starts = living.profile.store.positions()
-    ends = {f"{tp.topic}:{tp.partition}": len(of) for tp, of in living.log.records.items() if tp.topic == "touchpoints"}
-    living.profile.store.commit(Transaction(positions={name: (starts.get(name, 0), end) for name, end in ends.items()}))
+    skip_what_waits(living)
     living.say(touchpoint("later", "email:grace@example.org", hour=21))
     living.work()
 
@@ -177,6 +188,36 @@ def test_a_touchpoint_that_was_skipped_is_published_and_its_points_are_posted(li
     require_right(living, tmp_path / "scratch")
     assert [type for *_, type in published(living, "profile")[-3:]] == ["customers_merged", "customer_merged_into", "touchpoint_applied"]
     assert "lost" in [json.loads(event.state).get("source_event") for event in heard(living.log, TOPICS["loyalty"])]
+
+
+def test_a_possible_duplicate_that_nobody_was_told_of_is_told_once(living: Living, tmp_path: Path) -> None:
+    # given: a position that was moved past a touchpoint whose link would let one customer be two
+    living.say(touchpoint("hers", "customer_id:1", "email:us@example.org", hour=20))
+    living.work()
+    living.say(touchpoint("his", "customer_id:2", "email:us@example.org", hour=21))
+    skip_what_waits(living)
+    told = told_of_refusal(living)
+
+    # when
+    rebuilt(living, "profile")
+    living.work()
+
+    # then
+    assert told_of_refusal(living) - told == {("customer_id:2", "email:us@example.org")}
+    *_, notice = (json.loads(event.state) for event in heard(living.log, TOPICS["profile"]) if event.type == "link_refused")
+    assert (notice["reason"], notice["cause"]) == ("limit:customer_id", "rebuild")
+    require_right(living, tmp_path / "scratch")
+    before = published(living, "profile")
+    assert rebuilt(living, "profile").corrections == 0
+    living.work()
+    assert published(living, "profile") == before
+
+
+def skip_what_waits(living: Living) -> None:
+    """Moves the profile stage's positions past everything that it has not taken."""
+    starts = living.profile.store.positions()
+    ends = {f"{tp.topic}:{tp.partition}": len(of) for tp, of in living.log.records.items() if tp.topic == "touchpoints"}
+    living.profile.store.commit(Transaction(positions={name: (starts.get(name, 0), end) for name, end in ends.items()}))
 
 
 def test_points_that_were_posted_wrongly_are_compensated(living: Living, tmp_path: Path) -> None:
