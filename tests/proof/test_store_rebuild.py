@@ -208,6 +208,7 @@ def test_a_possible_duplicate_that_nobody_was_told_of_is_told_once(living: Livin
     assert (notice["reason"], notice["cause"]) == ("limit:customer_id", "rebuild")
     require_right(living, tmp_path / "scratch")
     before = published(living, "profile")
+    drop_old_store(living.settings, "profile")
     assert rebuilt(living, "profile").corrections == 0
     living.work()
     assert published(living, "profile") == before
