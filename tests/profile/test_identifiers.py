@@ -15,6 +15,7 @@ from services.profile.identifiers import IdentityPolicy, Names, derived_id, norm
         ("email", " Ann.Lee+shop@Example.COM ", "ann.lee+shop@example.com"),
         ("email", "ann@exämple.org", "ann@exämple.org"),
         ("email", "ann@xn--bcher-kva.example", "ann@bücher.example"),
+        ("email", "Ann@Intranet", "ann@intranet"),
         ("email", "ann@", None),
         ("email", "ann", None),
         ("phone", "(202) 555-0101", "+12025550101"),
@@ -52,6 +53,29 @@ def test_a_blocked_value_identifies_nobody(value: str) -> None:
 def test_an_id_depends_on_the_installation_and_never_changes() -> None:
     assert derived_id("customer_id:1", b"a") == derived_id("customer_id:1", b"a") != derived_id("customer_id:1", b"b")
     assert derived_id("customer_id:00042", b"rapport") == "6d31c215-62ba-6a7a-784e-d4cc0ae57029"
+
+
+def test_of_a_longer_secret_64_bytes_count() -> None:
+    assert derived_id("customer_id:1", b"a" * 64 + b"b") == derived_id("customer_id:1", b"a" * 64)
+
+
+def test_the_latest_400_000_identifiers_are_remembered_and_those_before_the_latest_800_000_are_not() -> None:
+    class Counting(Names):
+        made = 0
+
+        def _made(self, kind: str, value: str, region: str) -> None:
+            self.made += 1
+
+    names = Counting(IdentityPolicy())
+    for number in range(800_001):
+        names.of("customer_id", str(number), "US")
+    for number in (800_000, 400_001):
+        names.of("customer_id", str(number), "US")
+    assert names.made == 800_001
+
+    names.of("customer_id", "0", "US")
+
+    assert names.made == 800_002
 
 
 def test_a_small_memory_gives_the_same_names() -> None:

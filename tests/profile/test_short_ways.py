@@ -73,3 +73,12 @@ def test_identifiers_of_one_type_are_no_partners_of_each_other() -> None:
     assert extended(POLICY, found, names([CUSTOMER, SECOND]), ("2", "e2")) is not None
     assert extended(POLICY, found, names([FIRST, SECOND]), ("3", "e3")) is not None
     assert found.members[SECOND].partners == [CUSTOMER]
+
+
+def test_an_earlier_fact_of_a_link_is_news_though_both_identifiers_were_seen_before_it() -> None:
+    # given: two identifiers, each seen alone, and linked later
+    sets = [observe(POLICY, [], names([one]), ("1", one)).sets[0] for one in (CUSTOMER, FIRST)]
+    (linked,) = observe(POLICY, sets, names([CUSTOMER, FIRST]), ("5", "e5")).sets
+
+    assert is_known(linked, names([CUSTOMER, FIRST]), ("6", "e6"))
+    assert not is_known(linked, names([CUSTOMER, FIRST]), ("3", "e3"))
