@@ -11,7 +11,7 @@ from rich.table import Table as Grid
 from bench import report
 from bench.latencies import Latency
 from bench.peers.catalogue import named
-from bench.result import AboutPeer, Result, Work, stored
+from bench.result import AboutPeer, Result, Shared, Work, stored
 from bench.run import FULL, PARTS, QUICK, Listener, Told, run
 
 WIDE = 160
@@ -49,6 +49,9 @@ def said(found: Told) -> str:
         return f"{found.title} cannot run here: {found.missing}"
     if isinstance(found, Work):
         return f"{found.what}: {found.per_second:,} a second, {found.spent[0].cpu_us:g} µs of its own CPU each"
+    if isinstance(found, Shared):
+        wrong = f"; WRONG: {'; '.join(found.wrong)}" if found.wrong else ""
+        return f"{found.workers} over {found.store}: {found.per_second:,} a second, {found.for_nothing:.0%} decided for nothing{wrong}"
     if found.wrong:
         return f"{found.peer}: does not count: {found.wrong}"
     return f"{found.peer}: {found.events / found.seconds:,.0f} a second, {found.spent[0].cpu_us:g} µs of its own CPU each"
@@ -72,6 +75,8 @@ def _tables(result: Result) -> Sequence[tuple[str, report.Table]]:
     tables = [("This run", report.about_table(result))]
     if result.stages:
         tables.append((f"Each stage by itself: {result.traffic}", report.stage_table(result.stages)))
+    if result.shared:
+        tables.append((f"Workers of profile over one store: {result.shared_job}", report.shared_table(result.shared)))
     if result.ingest or result.end_to_end:
         tables.append(("Ingest, and POST to row", report.work_table([*result.ingest, *result.end_to_end])))
     if result.latencies:

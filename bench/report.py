@@ -12,7 +12,7 @@ from statistics import median
 from bench import words
 from bench.charts import Bar, bars, curves
 from bench.latencies import PERCENTILES, Latency
-from bench.result import AboutPeer, PeerWork, Result, Work, read, stored, work_of
+from bench.result import AboutPeer, PeerWork, Result, Shared, Work, read, stored, work_of
 
 NAME = "performance"
 SHOWN = (50.0, 90.0, 99.0, 99.9, 100.0)
@@ -42,7 +42,16 @@ def write(result: Result, folder: Path) -> list[Path]:
 def page(result: Result) -> str:
     """docs/performance.md."""
     return "\n".join(
-        [*_head(result), *_stages(result), *_ingest(result), *_whole_path(result), *_latencies(result), *_peers(result), words.TAIL]
+        [
+            *_head(result),
+            *_stages(result),
+            *_shared(result),
+            *_ingest(result),
+            *_whole_path(result),
+            *_latencies(result),
+            *_peers(result),
+            words.TAIL,
+        ]
     )
 
 
@@ -105,6 +114,36 @@ def stage_table(stages: Sequence[Work]) -> Table:
     for work in stages:
         cpu, memory = ([f"{getattr(spent, field):,}" for spent in work.spent] for field in ("cpu_us", "peak_mb"))
         rows.append((work.what, f"{work.per_second:,}", f"{work.per_core:,}", *cpu, *memory))
+    return Table(head, rows)
+
+
+def _shared(result: Result) -> Iterator[str]:
+    if not result.shared:
+        return
+    yield words.SHARED.format(job=result.shared_job)
+    yield from _markdown(shared_table(result.shared))
+    for one in result.shared:
+        if one.waits:
+            doing = ", ".join(f"{share:.0%} {what}" for what, share in one.waits.items())
+            yield f"- {one.workers} over {one.store}, of the time in which a worker has a transaction open: {doing}."
+        if one.wrong:
+            yield f"- {one.workers} over {one.store} does not count: {'; '.join(one.wrong)}"
+    if len({one.holders for one in result.shared}) > 1:
+        yield "- The runs differ in who holds which identifier."
+    yield ""
+
+
+def shared_table(shared: Sequence[Shared]) -> Table:
+    head = (
+        *("store", "workers", "events/s", "transactions", "overtaken", "read again", "decided for nothing"),
+        *("CPU µs: workers", "PostgreSQL", "Kafka", "lost or doubled"),
+    )
+    rows = []
+    for one in shared:
+        ended = [f"{one.transactions.get(result, 0):,}" for result in ("applied", "overtaken", "stale")]
+        cpu = [f"{one.cpu_us[who]:,}" if who in one.cpu_us else "" for who in ("workers", "PostgreSQL", "Kafka")]
+        proof = f"{len(one.wrong)} kinds" if one.wrong else "nothing"
+        rows.append((one.store, str(one.workers), f"{one.per_second:,}", *ended, f"{one.for_nothing:.0%}", *cpu, proof))
     return Table(head, rows)
 
 

@@ -32,6 +32,41 @@ class Work:
 
 
 @dataclass(frozen=True)
+class Shared:
+    """``events`` worked off by several workers of one stage over one store. ``spent``: all workers together first, then what they used.
+
+    ``transactions``: how they ended (applied; overtaken: decided again at once; stale: read again). ``decided``: messages that were decided
+    on, each time. ``waits``: what a session of PostgreSQL in a transaction was seen doing, as shares. ``holders``: who holds which
+    identifier, in short. The figures count only where ``wrong``, what is lost or doubled, is empty.
+    """
+
+    store: str
+    workers: int
+    events: int
+    seconds: float
+    spent: list[Spent]
+    transactions: dict[str, int]
+    decided: int
+    waits: dict[str, float]
+    holders: str
+    wrong: list[str]
+
+    @property
+    def per_second(self) -> int:
+        return round(self.events / self.seconds)
+
+    @property
+    def for_nothing(self) -> float:
+        """Share of all decisions on messages that were thrown away."""
+        return 1 - self.events / self.decided
+
+    @property
+    def cpu_us(self) -> dict[str, float]:
+        """Processor microseconds an event, by who spent them."""
+        return {one.process: one.cpu_us for one in self.spent}
+
+
+@dataclass(frozen=True)
 class PeerWork:
     """One peer (or Rapport) on the simple job, once. ``visible_every_ms``: how far apart its output became visible to readers of
     committed records. Its work counts only where ``wrong``, what its output is found to differ in, is empty."""
@@ -63,6 +98,8 @@ class Result:
     about: About
     traffic: str = ""
     stages: list[Work] = field(default_factory=list)
+    shared_job: str = ""
+    shared: list[Shared] = field(default_factory=list)
     ingest: list[Work] = field(default_factory=list)
     end_to_end: list[Work] = field(default_factory=list)
     latencies: list[Latency] = field(default_factory=list)

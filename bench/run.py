@@ -14,14 +14,15 @@ from bench.peers.catalogue import Peer
 from bench.peers.environments import CannotPrepare
 from bench.peers.expected import expected
 from bench.peers.running import RAPPORT, RAPPORT_WITH_LOYALTY, Job, make_topic, run_peer, run_rapport
-from bench.result import AboutPeer, PeerWork, Result, Work
+from bench.result import AboutPeer, PeerWork, Result, Shared, Work
+from bench.shared_store import RUNS, work_off
 from bench.stack import running_stack
 from bench.traffic import simple_touchpoints, touchpoints
 from schemas import topics
 from services.cli.version import version
 
 STAGES = ("profile", "loyalty", "projections")
-PARTS = (*STAGES, "ingest", "end-to-end", "peers")
+PARTS = (*STAGES, "workers", "ingest", "end-to-end", "peers")
 READS = {
     "profile": (topics.TOUCHPOINTS.name,),
     "loyalty": (topics.PROFILE_CHANGES.name,),
@@ -47,11 +48,12 @@ OURS = (
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much is measured. ``seconds``: of each way to send to ingest, and of the fixed rhythm; ``paced``: touchpoints a second in it;
-    ``rounds``: how often each peer runs, each time on a new stack."""
+    """How much is measured. ``shared``: touchpoints that several workers share; ``seconds``: of each way to send to ingest, and of
+    the fixed rhythm; ``paced``: touchpoints a second in it; ``rounds``: how often each peer runs, each time on a new stack."""
 
     customers: int
     events: int
+    shared: int
     sustained: int
     paced: int
     seconds: int
@@ -60,10 +62,10 @@ class Sizes:
     peer_customers: int
 
 
-FULL = Sizes(100_000, 500_000, 200_000, 2_000, 30, rounds=3, peer_events=300_000, peer_customers=50_000)
-QUICK = Sizes(10_000, 50_000, 20_000, 1_000, 5, rounds=1, peer_events=50_000, peer_customers=10_000)
+FULL = Sizes(100_000, 500_000, 200_000, 200_000, 2_000, 30, rounds=3, peer_events=300_000, peer_customers=50_000)
+QUICK = Sizes(10_000, 50_000, 40_000, 20_000, 1_000, 5, rounds=1, peer_events=50_000, peer_customers=10_000)
 
-Told = Work | Latency | PeerWork | AboutPeer
+Told = Work | Shared | Latency | PeerWork | AboutPeer
 """What the listener is told as soon as it is known."""
 
 
@@ -82,6 +84,8 @@ def run(parts: Sequence[str], peers: Sequence[Peer], sizes: Sizes, command: str,
     result = Result(started.ended(command))
     if set(parts) & set(STAGES):
         _stages(parts, sizes, result, listener)
+    if "workers" in parts:
+        _workers(sizes, result, listener)
     if "ingest" in parts:
         _ingest(sizes, result, listener)
     if "end-to-end" in parts:
@@ -106,6 +110,16 @@ def _stages(parts: Sequence[str], sizes: Sizes, result: Result, listener: Listen
             if name in wanted:
                 result.stages.append(work)
                 listener.found(work)
+
+
+def _workers(sizes: Sizes, result: Result, listener: Listener) -> None:
+    """The same log each time, each on a new stack and a new store."""
+    result.shared_job = f"{sizes.shared:,} touchpoints of {sizes.customers:,} customers"
+    log = list(touchpoints(sizes.customers, sizes.shared))
+    for store, workers in RUNS:
+        listener.doing(f"profile, {workers} worker(s) over one {store}")
+        result.shared.append(work_off(store, workers, log))
+        listener.found(result.shared[-1])
 
 
 def _ingest(sizes: Sizes, result: Result, listener: Listener) -> None:

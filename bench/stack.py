@@ -36,13 +36,17 @@ class Service:
 
     def metric(self, name: str, **labels: str) -> float:
         """The sum of all samples of that name with these labels; 0 while it cannot be read."""
+        return sum(self.samples(name, **labels))
+
+    def samples(self, name: str, **labels: str) -> list[float]:
+        """All of that name with these labels; none while it cannot be read."""
         try:
             text = http_requests.get(f"http://127.0.0.1:{self.port}/metrics", 5.0).body.decode()
         except (OSError, http_requests.Unreachable):
-            return 0.0
+            return []
         wanted = [f'{key}="{value}"' for key, value in labels.items()]
         lines = (line for line in text.splitlines() if line.partition("{")[0].partition(" ")[0] == name)
-        return sum(float(line.rpartition(" ")[2]) for line in lines if all(label in line for label in wanted))
+        return [float(line.rpartition(" ")[2]) for line in lines if all(label in line for label in wanted)]
 
 
 @dataclass
@@ -60,8 +64,9 @@ class Stack:
         """A ClickHouse connection of the caller's own."""
         return Client("127.0.0.1", port=self.clickhouse_port)
 
-    def start(self, name: str, **settings: str) -> Service:
-        """Starts a service, with these environment variables besides, and waits until it answers."""
+    def start(self, name: str, slot: str = "", **settings: str) -> Service:
+        """Starts a service, with these environment variables besides, and waits until it answers. ``slot``: a name for a further one."""
+        slot = slot or name
         port = free_port()
         environment = os.environ | {
             "RAPPORT_DATA_DIR": str(self.folder),
@@ -72,10 +77,10 @@ class Stack:
             ("RAPPORT_INGEST_PORT" if name == "ingest" else "RAPPORT_STAGE_METRICS_PORT"): str(port),
             **settings,
         }
-        log = (self.folder / f"{name}.log").open("ab")
+        log = (self.folder / f"{slot}.log").open("ab")
         process = psutil.Popen([sys.executable, "-m", f"services.{name}.app"], env=environment, stdout=log, stderr=log)
-        service = self.services[name] = Service(name, process, port)
-        wait_for(lambda: _answers(service), f"{name} to answer", 60)
+        service = self.services[slot] = Service(slot, process, port)
+        wait_for(lambda: _answers(service), f"{slot} to answer", 60)
         return service
 
     def stop(self, *names: str) -> None:

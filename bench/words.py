@@ -18,6 +18,15 @@ A stage works off what waits for it in Kafka; the log held {traffic}: five types
 one is a repeat, one late by days, one of a new visitor, and one links a visitor to a customer. Every stage keeps all its promises
 meanwhile: its state is durable, nothing counts twice, and it publishes what follows.
 """
+SHARED = """## Several workers over one store
+
+One, two and four processes of the profile stage work off the same log ({job}), each time with a new stack and a new store; one over SQLite
+for comparison. All processes share the cores of this machine, so this shows what sharing a store costs, not how far it scales. *Overtaken*:
+another worker's commit came first, and the batch was decided again; *read again*: that happened three times in a row. Afterwards every
+distinct `event_id` must be applied exactly once, each customer's sequence be without a gap, every stored event published under its own id,
+and every position at the end of its partition; and all runs must agree on who holds which identifier. [scale.md](scale.md) says what
+follows from it.
+"""
 INGEST = """## Ingest
 
 HTTP over loopback. Every event is answered after Kafka acknowledged it (`acks=all`); connections send again as soon as they are answered.

@@ -13,7 +13,7 @@ def add_to(app: typer.Typer) -> None:
 def bench(
     only: Annotated[
         str | None,
-        typer.Option(metavar="PART,…", help="Measure only these: profile, loyalty, projections, ingest, end-to-end, peers."),
+        typer.Option(metavar="PART,…", help="Measure only these: profile, loyalty, projections, workers, ingest, end-to-end, peers."),
     ] = None,
     peers: Annotated[bool, typer.Option("--peers", help="Other stream processors too, at one simple job on the same broker.")] = False,
     peer: Annotated[list[str] | None, typer.Option(help="Only this peer; may be given several times. Implies --peers.")] = None,
@@ -32,7 +32,7 @@ def bench(
     """Measure every stage, ingest, and the way from a POST to a row in ClickHouse, on private stacks of real engines.
 
     Wall time, processor time of every process for each event (Kafka's and ClickHouse's too), most memory, and latency by percentile,
-    counted from when each request was due. Nothing of yours is touched. About eight minutes on two cores; with --peers twenty-five more,
+    counted from when each request was due. Nothing of yours is touched. About ten minutes on two cores; with --peers twenty-five more,
     and the first time packages of some 250 MB, which go to your cache folder.
 
     Figures, never verdicts: machines are shared and noisy, so compare ratios within one run, and look at the load that the report names.

@@ -40,7 +40,7 @@ class BatchJoiner:
         self._failing_since: float | None = None
         self._failure = ""
         self._tick = getattr(sink, "tick", None)
-        for result in ("applied", "waited", "failed", "stale"):  # shown as 0, or the first of each would be no rise
+        for result in ("applied", "waited", "failed", "overtaken", "stale"):  # shown as 0, or the first of each would be no rise
             metrics.BATCHES.labels(stage, result)
         metrics.RESTARTS.labels(stage, "reading")
 

@@ -9,6 +9,9 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, make_wsgi_app
 
 MESSAGES = Counter("rapport_messages", "Messages taken in, by what became of each and why", ["stage", "outcome", "reason"])
+DECIDED = Counter(
+    "rapport_messages_decided", "Messages that were decided on, each time: what is above those taken in was decided for nothing", ["stage"]
+)
 BATCHES = Counter("rapport_batches", "Joined batches that were tried, by result", ["stage", "result"])
 BATCH_SECONDS = Histogram(
     "rapport_batch_seconds",
@@ -50,8 +53,9 @@ LABELS = {
     "stage": "the stage, named as the command that runs it",
     "outcome": "`applied`; `duplicate`: came before, and changed nothing; `quarantined`: cannot be used, and is kept whole with the reason",
     "reason": "why, where an outcome has several causes; else empty",
-    "result": "`applied`; `waited`: Kafka must take first what is decided; `failed`: is tried again; `stale`: another process was faster, "
-    "or a commit failed, and all is read again from the stored positions",
+    "result": "`applied`; `waited`: Kafka must take first what is decided; `failed`: is tried again; `overtaken`: another process was "
+    "faster, and it is decided again at once; `stale`: that happened several times in a row, or a commit failed, and all is read again from the "
+    "stored positions",
     "answer": "`accepted`; `repeated`: accepted before; else the code of the refusal, as the page about the stage has it",
     "topic": "the Kafka topic",
     "partition": "the topic's partition",

@@ -132,6 +132,7 @@ class Worker:
                 self._fresh = False
                 if not self._still_at(batches):
                     raise
+                metrics.BATCHES.labels(self._stage.name, "overtaken").inc()
             except BaseException:
                 self._fresh = False
                 raise
@@ -171,6 +172,7 @@ class Worker:
         every = [record for batch in batches for record in batch.records]
         records, seen = self._seen.fresh(batches) if self._seen else (every, {})
         transaction = self._stage.decide(records) if records else Transaction()
+        metrics.DECIDED.labels(self._stage.name).inc(len(records))
         self._check_routes(transaction)
         transaction.positions = _positions(batches)
         transaction.watermarks |= {mark(tp): highest for tp, highest in seen.items()}

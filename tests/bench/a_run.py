@@ -2,7 +2,7 @@
 
 from bench.latencies import latency
 from bench.machine import About
-from bench.result import AboutPeer, PeerWork, Result, Work
+from bench.result import AboutPeer, PeerWork, Result, Shared, Work
 from bench.usage import Spent
 
 ABOUT = About(
@@ -24,6 +24,12 @@ def peer_work(peer: str, seconds: float, wrong: str = "") -> PeerWork:
     return PeerWork(peer, 100_000, seconds, [Spent(peer, 30.0, 150), Spent("kafka", 10.0, 250)], 250, wrong)
 
 
+def shared(workers: int, seconds: float, decided: int, holders: str = "ab12", wrong: tuple[str, ...] = ()) -> Shared:
+    spent = [Spent("workers", 40.0, 300), Spent("PostgreSQL", 11.0, 200), Spent("Kafka", 9.0, 200)]
+    ended = {"applied": 50, "overtaken": 12, "stale": 3}
+    return Shared("PostgreSQL", workers, 100_000, seconds, spent, ended, decided, {"for another writer": 0.25}, holders, list(wrong))
+
+
 def a_run() -> Result:
     stage = Work("profile", 500_000, 25.0, [Spent("profile", 40.0, 300), Spent("kafka", 9.0, 200), Spent("clickhouse", 0.1, 250)])
     ingest = Work("ingest, batches of 100", 400_000, 10.0, [Spent("ingest", 22.0, 120), Spent("kafka", 6.0, 200)], "400 requests/s")
@@ -32,6 +38,8 @@ def a_run() -> Result:
         about=ABOUT,
         traffic="500,000 touchpoints of 100,000 customers",
         stages=[stage],
+        shared_job="100,000 touchpoints of 20,000 customers",
+        shared=[shared(1, 5.0, 100_000), shared(2, 4.0, 125_000)],
         ingest=[ingest],
         end_to_end=[path],
         latencies=[latency("POST to row in ClickHouse", 2_000, [0.1] * 98 + [0.4, 1.25])],

@@ -9,7 +9,7 @@ import pytest
 from bench.ingest_load import in_rhythm
 from bench.latencies import latency
 from bench.traffic import simple_touchpoints
-from bench.usage import Watch
+from bench.usage import Together, Watch
 
 
 def test_percentiles_are_those_of_all_waits() -> None:
@@ -45,3 +45,16 @@ def test_processor_time_and_memory_are_those_of_the_other_process() -> None:
 def test_in_the_simple_traffic_the_key_is_all_that_is_known_of_a_customer() -> None:
     for key, value in simple_touchpoints(10, 50):
         assert b'"identifiers":[{"type":"customer_id","value":"%b"}]' % key in value
+
+
+def test_a_process_counts_with_those_that_it_started_also_after_they_ended() -> None:
+    burns = "sum(range(10**7))"
+    parent = f"import subprocess, sys; subprocess.run([sys.executable, '-c', '{burns}']); print('done', flush=True); input()"
+    with subprocess.Popen([sys.executable, "-c", parent], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as started:
+        process = psutil.Process(started.pid)
+        with Watch({"family": Together([process], children=True), "parent": process}) as watch:
+            assert started.stdout
+            started.stdout.readline()
+            spent = {one.process: one.cpu_us for one in watch.spent(events=1_000)}
+        started.kill()
+    assert spent["family"] > spent["parent"] + 50

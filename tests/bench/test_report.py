@@ -9,7 +9,7 @@ import pytest
 from bench import report
 from bench.charts import Bar, bars
 from bench.result import Result, read, stored
-from tests.bench.a_run import a_run
+from tests.bench.a_run import a_run, shared
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -41,6 +41,8 @@ def test_a_report_is_a_page_its_pictures_and_what_both_are_made_of(tmp_path: Pat
     "figures",
     [
         "| profile | 20,000 | 25,000 | 40.0 | 9.0 | 0.1 | 300 | 200 | 250 |",
+        "| PostgreSQL | 2 | 25,000 | 50 | 12 | 3 | 20% | 40.0 | 11.0 | 9.0 | nothing |",
+        "- 2 over PostgreSQL, of the time in which a worker has a transaction open: 25% for another writer.",
         "| ingest, batches of 100 | 40,000 | 400 requests/s | ingest | 22.0 | 120 |",
         "**10,000 a second**",
         "| Rapport, profile stage | 25,000 | 20,000 to 50,000 | 30.0 | 10.0 | 150 | 250 ms |",
@@ -56,6 +58,17 @@ def test_output_that_is_wrong_counts_for_nothing_and_is_named() -> None:
     page = report.page(a_run())
     assert "| Quix Streams | 20,000 | 20,000 to 20,000 |" in page
     assert "- A run of Quix Streams does not count: 7 customers differ, such as C1" in page
+
+
+def test_work_that_workers_lost_or_doubled_is_named() -> None:
+    page = report.page(replace(a_run(), shared=[shared(2, 4.0, 125_000, wrong=("applied twice: 1, such as ['a']",))]))
+    assert "- 2 over PostgreSQL does not count: applied twice: 1, such as ['a']" in page
+
+
+def test_workers_that_disagree_on_who_holds_what_are_told_of() -> None:
+    said = "The runs differ in who holds which identifier"
+    assert said not in report.page(a_run())
+    assert said in report.page(replace(a_run(), shared=[shared(1, 5.0, 100_000), shared(2, 5.0, 100_000, holders="cd34")]))
 
 
 def test_a_peer_that_cannot_run_here_is_named_with_the_reason() -> None:
