@@ -54,8 +54,8 @@ LABELS = {
     "outcome": "`applied`; `duplicate`: came before, and changed nothing; `quarantined`: cannot be used, and is kept whole with the reason",
     "reason": "why, where an outcome has several causes; else empty",
     "result": "`applied`; `waited`: Kafka must take first what is decided; `failed`: is tried again; `overtaken`: another process was "
-    "faster, and it is decided again at once; `stale`: that happened several times in a row, or a commit failed, and all is read again from the "
-    "stored positions",
+    "faster, and it is decided again at once; `stale`: that happened several times in a row, or a commit failed, and all is read "
+    "again from the stored positions",
     "answer": "`accepted`; `repeated`: accepted before; else the code of the refusal, as the page about the stage has it",
     "topic": "the Kafka topic",
     "partition": "the topic's partition",
