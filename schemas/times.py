@@ -14,7 +14,10 @@ _MICROSECOND = timedelta(microseconds=1)
 
 def canonical(text: str) -> str:
     """The canonical spelling of an RFC 3339 time. ValueError where it is none, or carries no time zone."""
-    moment = datetime.fromisoformat(text)
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise ValueError(f"{text[:60]!r} is no time: write it as 2026-01-31T12:00:00Z") from error
     if len(text) == 27 and text[7:20:3] == "-T::." and text[26] == "Z":
         return text  # no other form that is understood has these characters in these places
     if moment.tzinfo is None:

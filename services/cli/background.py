@@ -12,7 +12,7 @@ from services.cli import board as boards
 from services.cli.board import Board
 from services.cli.errors import CommandFailed
 from services.cli.processes_of_ours import end, is_alive
-from services.cli.running_stack import running_board
+from services.cli.running_stack import make_data_dir, running_board
 from services.embedded.processes import launch
 from services.runtime.configuration import environment_with, load
 from services.runtime.settings import Settings
@@ -28,6 +28,7 @@ def start(arguments: Mapping[str, Any], show: Callable[[Board], None]) -> Settin
     if running_board(settings):
         remedy = "`rapport status` shows it, `rapport down` stops it; --data-dir and the port options start another one beside it"
         raise CommandFailed(f"a stack is up already in {settings.data_dir}", remedy)
+    make_data_dir(settings)
     log = settings.data_dir / "logs" / "up.log"
     command = [sys.executable, "-P", "-m", "services.cli", "up"]
     process = launch(command, log, environment_with(arguments))

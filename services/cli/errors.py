@@ -12,7 +12,7 @@ class CommandFailed(Exception):
 
 
 EXPLAINED = (
-    ("services.runtime.configuration", "WrongSettings", "`rapport config` shows what is in effect; `rapport config --all` what there is"),
+    ("services.runtime.configuration", "WrongSettings", "`rapport config` shows every setting, its value and where that came from"),
     ("services.embedded.errors", "EmbeddedStackError", ""),
     ("services.runtime.http_requests", "Unreachable", "is the stack up? `rapport status` shows it"),
 )

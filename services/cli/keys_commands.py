@@ -53,7 +53,10 @@ def create(
 
 @keys.command("list")
 def list_keys(use: For = Use.touchpoints, data_dir: DataDir = None) -> None:
-    """Show all keys by their ids, revoked ones too. The keys themselves are not kept anywhere."""
+    """Show all keys by their ids, revoked ones too. The keys themselves are not kept anywhere.
+
+    Example: `rapport keys list --for redemptions`
+    """
     from rich.table import Table
 
     from services.cli.screen import out

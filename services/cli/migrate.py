@@ -8,17 +8,23 @@ from services.cli.errors import CommandFailed
 from services.cli.programs import HOPELESS
 from services.cli.running_stack import settings_of_running_stack
 from services.cli.screen import out
+from services.runtime.error_words import in_words
+from services.runtime.reachability import AWAY, postgres_version
 from services.runtime.settings import Settings
+from services.runtime.warehouse import WarehouseRefused
 
 
 def migrate(part: str, arguments: Mapping[str, Any]) -> None:
-    """``part``: topics, stores, tables, or all. CommandFailed with code HOPELESS: trying again will not
-    help; what an engine that is away raises comes as it is."""
+    """``part``: topics, stores, tables, or all. CommandFailed with code HOPELESS: trying again will not help; with another: an engine
+    is away."""
     settings = settings_of_running_stack(arguments)
     steps = {"topics": _topics, "stores": _stores, "tables": _tables}
     for name, step in steps.items():
         if part in ("all", name):
-            out.print(f"{name}: {step(settings)}", soft_wrap=True)
+            try:
+                out.print(f"{name}: {step(settings)}", soft_wrap=True)
+            except AWAY as away:
+                raise CommandFailed(f"{name}: {in_words(away)}; `rapport doctor` looks at what it needs") from away
 
 
 def _hopeless(error: Exception) -> CommandFailed:
@@ -44,6 +50,8 @@ def _stores(settings: Settings) -> str:
     from services.profile.app import PROCESS as PROFILE
     from services.runtime.stage_process import open_store
 
+    if settings.store.url:
+        postgres_version(settings.store.url.get_secret_value())  # raises Unreached
     for process in (PROFILE, LOYALTY):
         open_store(settings, process).close()
     return "profile and loyalty are ready"
@@ -51,7 +59,6 @@ def _stores(settings: Settings) -> str:
 
 def _tables(settings: Settings) -> str:
     from services.projections.migrating import MigrationChanged, TablesGone, migrate
-    from services.runtime.warehouse import WarehouseRefused
 
     try:
         migrate(settings)

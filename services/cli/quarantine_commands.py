@@ -1,6 +1,7 @@
 """``quarantine``: what could not be taken in, why, and what is done about it."""
 
 from collections.abc import Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -27,6 +28,14 @@ By = Annotated[str | None, typer.Option("--by", help="Who decides. [default: you
 Why = Annotated[str, typer.Option("--why", help="Why, in your words; kept with the decision.")]
 
 
+class State(StrEnum):
+    """What became of a refused input."""
+
+    WAITING = "waiting"
+    REDRIVEN = "redriven"
+    DISCARDED = "discarded"
+
+
 def add_to(app: typer.Typer) -> None:
     app.add_typer(quarantine, rich_help_panel="Data in, answers out")
 
@@ -38,7 +47,7 @@ def list_refused(
     source: Source = None,
     since: Since = None,
     until: Until = None,
-    state: Annotated[str | None, typer.Option(help="Only waiting, redriven or discarded.")] = None,
+    state: Annotated[State | None, typer.Option(help="Only what waits, was redriven, or was discarded.")] = None,
     limit: Annotated[int, typer.Option(help="The latest so many.", min=1)] = 30,
     data_dir: DataDir = None,
 ) -> None:
@@ -51,7 +60,7 @@ def list_refused(
     from services.cli.running_stack import settings_of_running_stack
     from services.cli.screen import out
 
-    only = _filters(reason=reason, type=type, source=source, since=since, until=until) | {"state": state}
+    only = _filters(reason=reason, type=type, source=source, since=since, until=until) | {"state": state and state.value}
     with asking(settings_of_running_stack(arguments(data_dir))) as queries:
         out.print(listed(queries.quarantine_by_reason(**only), queries.quarantine(limit, **only)))
 

@@ -14,6 +14,7 @@ from services.proof.published_profiles import HistoryBroken
 from services.proof.rebuild import OldTablesKept, RowsLost, beside, drop_old, rebuild_projections
 from services.proof.store_rebuild import FactsLost, OldStoreKept, drop_old_store, rebuild_store
 from services.runtime.clock import SystemClock
+from services.runtime.error_words import in_words
 from services.runtime.settings import Settings
 from services.runtime.store_exchange import StillInUse
 
@@ -35,8 +36,11 @@ def run(arguments: Mapping[str, Any], parts: Sequence[str], workers: int, switch
         try:
             _rebuild(settings, part, workers, switch, accept_loss, show_values)
         except Exception as error:
-            detail = str(error) if type(error) in REMEDIES else f"{type(error).__name__}: {error}"
-            remedy = REMEDIES.get(type(error), f"what is live is as it was; `rapport rebuild {part}` goes on where this stopped")
+            detail = str(error) if type(error) in REMEDIES else in_words(error)
+            again = (
+                f"what is live is as it was; `rapport rebuild {part}` goes on where this stopped, `rapport doctor` looks at what it needs"
+            )
+            remedy = REMEDIES.get(type(error), again)
             raise CommandFailed(f"{part}: {detail}", remedy) from error
     return 0
 

@@ -36,7 +36,11 @@ def show_tables(rebuilt: Rebuilt, beside_them: str, show_values: bool) -> None:
     if rebuilt.made:
         out.print(f"made again, since they had been dropped: {', '.join(rebuilt.made)}")
     customers = set().union(*(one.unequal for one in rebuilt.changed))
-    out.print(f"{len(customers):,} customers differed from the live tables" if customers else "equal to the live tables")
+    out.print(
+        f"{len(customers):,} customers differed from the live tables"
+        if customers
+        else f"equal to the {'other ' if rebuilt.made else ''}live tables"
+    )
     if customers:
         found = [difference for one in rebuilt.changed for difference in one.differences]
         out.print(listed(found, DIFFERENCES, show_values))

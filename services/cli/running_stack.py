@@ -24,6 +24,14 @@ def settings_of_running_stack(arguments: Mapping[str, Any]) -> Settings:
     return load(_merged(found.settings, arguments)) if found else settings
 
 
+def make_data_dir(settings: Settings) -> None:
+    """Raises CommandFailed where it cannot be."""
+    try:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CommandFailed(f"{settings.data_dir} cannot be made: {error.strerror}", "name another directory with --data-dir") from error
+
+
 def require_running(settings: Settings) -> Board:
     found = running_board(settings)
     if found is None:

@@ -19,6 +19,7 @@ from services.runtime.warehouse import Answer, Warehouse, WarehouseAway, Warehou
 
 LISTS = '`rapport sql "SELECT * FROM readme"` lists tables and views, `rapport sql "DESCRIBE customers"` the columns of one'
 
+ONLY_READS = "begin with SELECT, WITH, SHOW, DESCRIBE or EXPLAIN: this command only reads; clickhouse-client as user default may change"
 READONLY = 164
 MOST_COLUMNS_A_WIDTH = 0.1
 """A table needs about ten characters a column to be read."""
@@ -45,7 +46,7 @@ def reading(settings: Settings) -> Iterator[Warehouse]:
     try:
         yield warehouse
     except WarehouseRefused as refused:
-        remedy = "this command may only read; clickhouse-client as user default may change" if refused.code == READONLY else LISTS
+        remedy = ONLY_READS if refused.code == READONLY else LISTS
         raise CommandFailed(f"ClickHouse says: {_plain(str(refused))}", remedy) from refused
     except WarehouseAway as away:
         raise CommandFailed(f"ClickHouse cannot be reached: {away}", "`rapport status` shows the stack, `rapport up` starts it") from away

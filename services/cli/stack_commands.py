@@ -44,7 +44,8 @@ def up(
         if not detach:
             raise typer.Exit(run_up(given, follower.show))
         settings = background.start(given, follower.show)
-    out.print(f"Rapport is up in {settings.data_dir}. `rapport status` shows it, `rapport down` stops it.", soft_wrap=True)
+    there = f" --data-dir {data_dir}" if data_dir else ""
+    out.print(f"Rapport is up in {settings.data_dir}. `rapport status{there}` shows it, `rapport down{there}` stops it.", soft_wrap=True)
 
 
 def down(data_dir: DataDir = None) -> None:

@@ -10,6 +10,7 @@ from services.cli import board as boards
 from services.cli.board import Board
 from services.cli.errors import CommandFailed
 from services.cli.processes_of_ours import created_at, end
+from services.cli.running_stack import make_data_dir
 from services.cli.stack_programs import metrics_ports, ports_in_use, prepare_engines, programs, require_free_ports
 from services.cli.supervisor import Supervisor
 from services.embedded.errors import DirectoryInUse
@@ -99,7 +100,7 @@ class Run:
 def run_up(arguments: Mapping[str, Any], show: Show) -> int:
     """Raises CommandFailed where another stack runs in the directory."""
     settings = load(arguments)
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    make_data_dir(settings)
     try:
         with lock(settings.data_dir):
             return Run(settings, arguments, show).until_stopped()

@@ -18,6 +18,7 @@ from services.projections.migrating import TablesGone
 from services.proof.progress import Progress as Says
 from services.proof.verify import Asked, verify
 from services.runtime.clock import SystemClock
+from services.runtime.error_words import in_words
 
 
 def run(asked: Asked, arguments: Mapping[str, Any], limit: int, show_values: bool) -> int:
@@ -31,8 +32,8 @@ def run(asked: Asked, arguments: Mapping[str, Any], limit: int, show_values: boo
     except TablesGone as gone:
         raise CommandFailed(f"could not be checked: {gone}", code=NOT_CHECKED) from gone
     except Exception as error:
-        detail = f"{type(error).__name__}: {error}" if str(error) else repr(error)
-        raise CommandFailed(f"could not be checked: {detail}", "`rapport status` shows the stack", NOT_CHECKED) from error
+        remedy = "`rapport status` shows the stack, `rapport doctor` looks at what it needs"
+        raise CommandFailed(f"could not be checked: {in_words(error)}", remedy, NOT_CHECKED) from error
     out.print(summary(report))
     if report.unequal:
         out.print(listed(report.differences, limit, show_values))

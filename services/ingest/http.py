@@ -15,6 +15,7 @@ from services.ingest.refusals import Refusal, log_away, log_full
 from services.ingest.request_body import Disconnected
 from services.ingest.segment import KINDS
 from services.ingest.touchpoint_models import EXAMPLES, touchpoint_schema
+from services.runtime.http_server import nothing_here
 from services.runtime.metrics import INGEST
 
 DESCRIPTION = """
@@ -118,8 +119,7 @@ def _add_operations(api: FastAPI, door: Door) -> None:
 async def _no_such_path(request: Request, error: Exception) -> Response:
     """404 and 405 in the form that all errors have."""
     assert isinstance(error, HTTPException)
-    code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "refused")
-    answer = refused(Refusal(error.status_code, code, f"{error.detail}: see /docs for what there is"))
+    answer = refused(Refusal(error.status_code, *nothing_here(request.method, error)))
     return Response(answer.body, answer.status, media_type="application/json", headers=error.headers)
 
 

@@ -46,7 +46,13 @@ def parse_object(body: bytes) -> msgspec.Raw:
     try:
         return _one.decode(body)
     except (msgspec.DecodeError, RecursionError) as error:
-        raise Unparsable(str(error)) from error
+        raise _unparsable(error, body) from error
+
+
+def _unparsable(error: Exception, body: bytes) -> Unparsable:
+    """msgspec says the position of every mistake but that of an early end."""
+    early = "truncated" in str(error)
+    return Unparsable(f"the JSON ends too early (byte {len(body)})" if early else str(error))
 
 
 def _object_or_lines(body: bytes, most: int) -> list[bytes]:
@@ -58,7 +64,7 @@ def _object_or_lines(body: bytes, most: int) -> list[bytes]:
         first, newline, _ = body.partition(b"\n")
         if newline and _is_json(first):
             return _bounded(_lines(body), most)
-        raise Unparsable(str(error)) from error
+        raise _unparsable(error, body) from error
     return [body]
 
 
@@ -84,7 +90,7 @@ def _elements(body: bytes) -> Iterator[bytes]:
     except RecursionError:
         return _scanned(body)
     except msgspec.DecodeError as error:
-        raise Unparsable(str(error)) from error
+        raise _unparsable(error, body) from error
 
 
 def _scanned(body: bytes) -> Iterator[bytes]:

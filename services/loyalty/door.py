@@ -17,6 +17,7 @@ from schemas.loyalty_events import Points, RedemptionId, Why
 from services.loyalty.redeeming import Accepted, OtherContent, Redeem, TooFew, Unknown
 from services.runtime.access_keys import AccessKey, AccessKeys
 from services.runtime.commands import Unanswered
+from services.runtime.http_server import nothing_here
 from services.runtime.metrics import COMMANDS
 from services.runtime.tracing import TRACEPARENT, Tracer, checked
 
@@ -89,6 +90,7 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
     404: {"model": Refused, "description": "unknown_customer: nobody has an account under this id (yet)"},
     409: {"model": Refused, "description": "insufficient_points, or conflicting_redemption: the id was used for another redemption"},
     413: {"model": Refused, "description": f"too_large: more than {MAX_BODY_BYTES} bytes"},
+    415: {"model": Refused, "description": "unknown_encoding: the body must come as it is"},
     422: {"model": Refused, "description": "invalid: the body is not such a command; `path` says where"},
     503: {"model": Refused, "description": "unanswered: the store is away or busy; see Retry-After"},
 }
@@ -125,9 +127,9 @@ def create_app(ask: Ask, keys: AccessKeys, tracer: Tracer | None = None) -> Fast
         return RedirectResponse("/docs")
 
     @api.exception_handler(HTTPException)
-    async def no_such_path(_: Request, error: HTTPException) -> JSONResponse:
-        code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "refused")
-        told = Refused(code=code, message=f"{error.detail}: see /docs for what there is")
+    async def no_such_path(request: Request, error: HTTPException) -> JSONResponse:
+        code, message = nothing_here(request.method, error)
+        told = Refused(code=code, message=message)
         return JSONResponse(told.model_dump(exclude_none=True), error.status_code, error.headers)
 
     return api
@@ -168,6 +170,8 @@ def _invalid(message: str, path: str) -> Refusal:
 
 
 async def _read(request: Request) -> bytes:
+    if (encoding := request.headers.get("content-encoding", "identity")) != "identity":
+        raise Refusal(415, "unknown_encoding", f"Content-Encoding {encoding[:40]!r} is not known here: send the body as it is")
     body = b""
     async for part in request.stream():
         body += part

@@ -6,6 +6,7 @@ import os
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, get_args
 
 from annotated_types import Ge, Gt, Le, Lt
@@ -167,9 +168,23 @@ def _explained(problem: Any, arguments: Mapping[str, Any]) -> str:
     field = _field(path)
     if field is None:
         return f"{'.'.join(path)} ({place}): there is no such setting{_nearest('.'.join(path), _names())}"
-    value = MASK if "Secret" in str(field.annotation) else repr(problem["input"])
+    if _is_section(field) and len(path) == 1:
+        return f"{path[0]} ({place}): is a section: write [{path[0]}] and its settings below, or {variable(path)}_…"
+    value = MASK if "Secret" in str(field.annotation) else repr(_plain(problem["input"]))
     limits = allowed_values(field)
-    return f"{'.'.join(path)} = {value} ({place}): {problem['msg']}{'. Allowed: ' + limits if limits else ''}"
+    wrong = problem["msg"].removeprefix("Value error, ") + _example(problem, field, place)
+    return f"{'.'.join(path)} = {value} ({place}): {wrong}{'. Allowed: ' + limits if limits else ''}"
+
+
+def _plain(given: Any) -> Any:
+    return str(given) if isinstance(given, Path) else given
+
+
+def _example(problem: Any, field: FieldInfo, place: str) -> str:
+    """Where a table or a list is wanted, how the default is written there: a variable takes JSON."""
+    if problem["type"] not in ("dict_type", "list_type") or not field.default:
+        return ""
+    return f", such as {json.dumps(field.default) if place.startswith('variable') else _as_toml(field.default)}"
 
 
 def _field(path: tuple[str, ...]) -> FieldInfo | None:

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import Any, NamedTuple
 
 import uvicorn
+from starlette.exceptions import HTTPException
 
 from services.runtime.joined_writes import JoiningProtocol
 
@@ -32,6 +33,13 @@ class Door(NamedTuple):
 
 class PortInUse(Exception):
     """Raised by ``serving``: somebody else listens there, or this user may not."""
+
+
+def nothing_here(method: str, error: HTTPException) -> tuple[str, str]:
+    """Code and message of a request to no path that there is (404), or with a method that the path does not take (405)."""
+    if error.status_code == 405 and (allowed := (error.headers or {}).get("Allow")):
+        return "method_not_allowed", f"{method} is not allowed here, {allowed} is: see /docs for what there is"
+    return "not_found" if error.status_code == 404 else "refused", f"{error.detail}: see /docs for what there is"
 
 
 def config_of(app: Any, **options: Any) -> uvicorn.Config:

@@ -34,7 +34,11 @@ class LogReader:
         self._consumer = new_consumer(connection, max_partition_fetch_bytes=4 << 20, fetch_max_bytes=32 << 20)
 
     async def __aenter__(self) -> Self:
-        await self._consumer.start()
+        try:
+            await self._consumer.start()
+        except BaseException:
+            await self._consumer.stop()
+            raise
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:

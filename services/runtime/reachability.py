@@ -4,12 +4,18 @@ import asyncio
 import sqlite3
 
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
 
 from services.runtime.kafka import KafkaConnection
+from services.runtime.warehouse import WarehouseAway
 
 
 class Unreached(Exception):
     """Raised when an engine does not answer as it should, in its client's own words."""
+
+
+AWAY: tuple[type[Exception], ...] = (Unreached, KafkaError, WarehouseAway)
+"""What comes of an engine that cannot be reached, or not now."""
 
 
 def count_topics(connection: KafkaConnection, within_s: float = 10.0) -> int:

@@ -5,12 +5,24 @@
 """
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
 from platformdirs import user_data_path
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+
+def begins_with(*schemes: str) -> Callable[[SecretStr | None], SecretStr | None]:
+    """Refuses an address of another kind, without showing it."""
+
+    def checked(url: SecretStr | None) -> SecretStr | None:
+        if url is not None and not url.get_secret_value().startswith(schemes):
+            raise ValueError(f"must begin with {' or '.join(schemes)}")
+        return url
+
+    return checked
 
 
 class Section(BaseModel):
@@ -45,6 +57,7 @@ class ClickHouseSettings(Section):
     url: SecretStr | None = Field(None, description="clickhouse://user:password@host:9000 of your ClickHouse; unset: the embedded one")
     port: int = Field(9000, ge=1, le=65535, description="native port of the embedded ClickHouse, on 127.0.0.1")
     http_port: int = Field(8123, ge=1, le=65535, description="HTTP port of the embedded ClickHouse, on 127.0.0.1")
+    _ = field_validator("url")(begins_with("clickhouse://", "clickhouses://"))
     database: str = Field("rapport", pattern=r"^[a-z][a-z0-9_]{0,40}$")
 
     @property
@@ -56,6 +69,7 @@ class StoreSettings(Section):
     """Where profile and loyalty keep their events. Without ``url``: SQLite, one file a service in the data directory."""
 
     url: SecretStr | None = Field(None, description="postgresql://user:password@host/database; unset: SQLite")
+    _ = field_validator("url")(begins_with("postgresql://", "postgres://"))
 
 
 class IngestSettings(Section):
@@ -162,6 +176,14 @@ class Settings(BaseSettings):
     lifecycle: LifecycleSettings = LifecycleSettings()
     loyalty: LoyaltySettings = LoyaltySettings()
     log: LogSettings = LogSettings()
+
+    @field_validator("data_dir")
+    @classmethod
+    def _is_no_file(cls, folder: Path) -> Path:
+        there = next((path for path in (folder, *folder.parents) if path.exists()), folder)
+        if there.is_file():
+            raise ValueError(f"{there} is a file, not a directory")
+        return folder
 
     @classmethod
     def settings_customise_sources(

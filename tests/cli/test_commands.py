@@ -13,6 +13,7 @@ from services.cli import main
 from services.cli.errors import CommandFailed, explained
 from services.cli.own_keys import own_redeem_key, own_write_key
 from services.cli.screen import money
+from services.embedded.processes import free_port
 from services.ingest.write_keys import write_keys_of
 from services.loyalty.redeem_keys import redeem_keys_of
 from services.runtime.settings import Settings
@@ -109,7 +110,35 @@ def test_a_wrong_setting_stops_any_command_with_its_name(tmp_path: Path, monkeyp
     told = rapport("up", "--data-dir", str(tmp_path))
     assert told.code == 1
     assert "kafka.port = 'seventy'" in told.err
+    assert "--all" not in told.err, "config has no such option"
     assert "Traceback" not in told.err
+
+
+def test_a_data_directory_that_cannot_be_made_is_named() -> None:
+    told = rapport("up", "--data-dir", "/proc/rapport")
+    assert told.code == 1
+    assert "/proc/rapport cannot be made" in told.err
+    assert "--data-dir" in told.err
+    assert "Traceback" not in told.err
+
+
+@pytest.mark.parametrize("command", [["migrate", "topics"], ["migrate", "tables"], ["rebuild", "profile"], ["verify"]])
+def test_an_engine_that_is_away_is_named_with_what_to_do(command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    port = str(free_port())
+    monkeypatch.setenv("RAPPORT_KAFKA_PORT", port)
+    monkeypatch.setenv("RAPPORT_CLICKHOUSE_PORT", port)
+    told = rapport(*command, "--data-dir", str(tmp_path))
+    assert told.code in (1, 2)
+    assert port in told.err
+    assert "`rapport doctor`" in told.err
+    for noise in ("Traceback", "Unclosed", "KafkaConnectionError: KafkaConnectionError"):
+        assert noise not in told.err
+
+
+def test_a_state_that_quarantine_does_not_know_is_refused() -> None:
+    told = runner.invoke(main.app, ["quarantine", "list", "--state", "wating"])
+    assert told.exit_code == 2
+    assert "waiting" in told.output
 
 
 def test_an_error_of_rapports_own_is_not_explained_away() -> None:

@@ -135,7 +135,7 @@ BOMB = gzip.compress(b" " * 50_000_000, mtime=0)
     ("content", "headers", "status", "words"),
     [
         (b'{"event_id": "x", "a": NaN}', {}, 400, "byte 23"),
-        (b'[{"event_id":"x"},', {}, 400, "truncated"),
+        (b'[{"event_id":"x"},', {}, 400, "byte 18"),
         (b"", {}, 400, "empty"),
         (b"\xff\xfe\x00", {}, 400, "neither"),
         (b"not gzip", {"Content-Encoding": "gzip"}, 400, "not gzip"),
@@ -296,6 +296,7 @@ def test_operators_see_health_and_figures_and_visitors_a_pointer(http: httpx.Cli
     assert http.get("/").json()["docs"] == "/docs"
     for method, path, code in (("GET", "/nowhere", "not_found"), ("GET", DOOR, "method_not_allowed")):
         assert http.request(method, path).json()["code"] == code
+    assert http.get(DOOR).json()["message"] == "GET is not allowed here, POST is: see /docs for what there is"
 
 
 def test_a_port_that_is_taken_ends_the_start_with_the_remedy(ingest: Ingest, tmp_path: Path) -> None:

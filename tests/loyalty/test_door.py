@@ -189,6 +189,11 @@ def test_a_body_that_is_too_large_is_not_read_to_its_end(till: Till) -> None:
     assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
 
 
+def test_a_compressed_body_is_refused_as_such(till: Till) -> None:
+    answer = till.send("POST", DOOR, content=b"\x1f\x8b", headers={"Authorization": f"Bearer {till.key}", "Content-Encoding": "gzip"})
+    assert (answer.status_code, answer.json()["code"]) == (415, "unknown_encoding")
+
+
 def test_while_the_store_is_away_it_is_said_when_to_come_again(tmp_path: Path) -> None:
     async def away(command: Redeem) -> Any:
         raise Unanswered("it could not be stored: OperationalError('disk I/O error')")
@@ -208,9 +213,10 @@ def test_a_mistake_of_rapports_own_is_an_answer_too(tmp_path: Path) -> None:
 
 def test_the_door_describes_itself(till: Till) -> None:
     described = till.send("GET", "/openapi.json").json()["paths"][DOOR]["post"]
-    assert set(described["responses"]) == {"200", "401", "404", "409", "413", "422", "503"}
+    assert set(described["responses"]) == {"200", "401", "404", "409", "413", "415", "422", "503"}
     assert described["security"]
     assert "redemption_id" in json.dumps(described["requestBody"])
     assert till.send("GET", "/docs").status_code == 200
     assert till.send("GET", "/nowhere").json()["code"] == "not_found"
     assert till.send("GET", DOOR).json()["code"] == "method_not_allowed"
+    assert till.send("GET", DOOR).json()["message"].startswith("GET is not allowed here, POST is")

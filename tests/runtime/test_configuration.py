@@ -59,6 +59,12 @@ def test_no_secret_is_ever_shown(monkeypatch: pytest.MonkeyPatch) -> None:
         ("RAPPORT_KAFKA_PRT", "1", "did you mean kafka.port?"),
         ("RAPPORT_KAFK_PORT", "1", "did you mean RAPPORT_KAFKA_PORT?"),
         ("RAPPORT_IDENTITY_BLOCKED", "not a list", "identity"),
+        ("RAPPORT_IDENTITY_LIMITS", "5", 'RAPPORT_IDENTITY_LIMITS): Input should be a valid dictionary, such as {"'),
+        ("RAPPORT_CLICKHOUSE_URL", "localhost:9000", "must begin with clickhouse:// or clickhouses://"),
+        ("RAPPORT_CLICKHOUSE_URL", "http://localhost:8123", "must begin with clickhouse:// or clickhouses://"),
+        ("RAPPORT_STORE_URL", "mysql://db/rapport", "must begin with postgresql:// or postgres://"),
+        ("RAPPORT_DATA_DIR", "/etc/passwd", "data_dir = '/etc/passwd' (variable RAPPORT_DATA_DIR): /etc/passwd is a file"),
+        ("RAPPORT_DATA_DIR", "/etc/passwd/below", "/etc/passwd is a file"),
         ("RAPPORT_CONFIG", "missing.toml", "missing.toml"),
     ],
 )
@@ -74,6 +80,7 @@ def test_a_wrong_variable_names_itself_and_what_is_allowed(name: str, value: str
         ("[kafka]\nport = 'x'\n", "kafka.port = 'x' (file rapport.toml)"),
         ("[kafka]\npart = 1\n", "did you mean kafka.port?"),
         ("colour = 'red'\n", "there is no such setting"),
+        ("kafka = 1\n", "kafka (file rapport.toml): is a section: write [kafka] and its settings below"),
     ],
 )
 def test_a_wrong_file_is_told_where_and_why(text: str, says: str, in_an_empty_folder: Path) -> None:
