@@ -10,7 +10,7 @@ from schemas import profile_events as published
 from schemas.compiled import struct_of
 from schemas.quarantine import Quarantined, glimpse, kept
 from schemas.reading import Unreadable
-from services.profile.customers import Customer, uuid_of
+from services.profile.customers import Customer
 from services.profile.identifiers import Name
 from services.profile.identity import Member, held
 from services.runtime.event_store import NewEvent
@@ -50,10 +50,16 @@ class Changes:
     def touchpoint_applied(self, customer: Customer, anchor: str, joined: Iterable[Member], touchpoint: Any, names: list[Name]) -> None:
         """The touchpoint was counted for the customer. It is changed: from now on it names identifiers as they are published."""
         touchpoint.identifiers = [name.held for name in names]
-        joined_by_it = [held(member) for member in joined]
-        self._add(
-            customer, _Applied(**self._head(customer, touchpoint.event_id), anchor=anchor, joined=joined_by_it, touchpoint=touchpoint)
+        event = _Applied(
+            customer_id=customer.id,
+            sequence=customer.sequence + 1,
+            recorded_at=self.recorded_at,
+            cause=touchpoint.event_id,
+            anchor=anchor,
+            joined=[held(member) for member in joined] if joined else [],
+            touchpoint=touchpoint,
         )
+        self._add(customer, event)
 
     def touchpoint_again(self, customer: Customer, state: bytes) -> None:
         """A touchpoint that was counted before, in a history that was lost. ``state``: its event there. Nobody joins by it."""
@@ -131,7 +137,7 @@ class Changes:
         self.touched[customer.id] = customer
         if self.headers:
             self._trace()
-        self.events.append(NewEvent(uuid_of(customer.id), customer.sequence, event.event, encode(event)))
+        self.events.append(NewEvent(customer.uuid, customer.sequence, event.event, encode(event)))
 
     def _trace(self) -> None:
         if traceparent := traceparent_in(self.headers):

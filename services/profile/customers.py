@@ -9,7 +9,7 @@ events after that say the rest (``replay``).
 from collections.abc import Callable, Collection, Iterable
 from functools import lru_cache
 from typing import Any
-from uuid import UUID
+from uuid import NAMESPACE_OID, UUID
 
 import msgspec
 
@@ -25,7 +25,6 @@ SAVE_EVERY = 8
 _pack = msgspec.msgpack.Encoder().encode
 _unpack_set = msgspec.msgpack.Decoder(LinkedSet).decode
 _unpack_facts = msgspec.msgpack.Decoder(Facts).decode
-uuid_of = lru_cache(maxsize=400_000)(UUID)
 text_of: Callable[[UUID], str] = lru_cache(maxsize=400_000)(str)
 
 
@@ -46,10 +45,14 @@ class CustomerRow(msgspec.Struct, array_like=True):
 
 class Customer(CustomerRow):
     """The same in memory. ``saved`` is the sequence at which it and its facts were last written; ``unsaved`` are the anchors
-    whose facts have grown since."""
+    whose facts have grown since; ``uuid`` is its id once more."""
 
     saved: int = 0
     unsaved: list[str] = []
+    uuid: UUID = NAMESPACE_OID
+
+    def __post_init__(self) -> None:
+        self.uuid = UUID(self.id)
 
 
 _unpack_customer = msgspec.msgpack.Decoder(CustomerRow).decode
@@ -164,7 +167,7 @@ class Customers:
         self.by_id.update(customers)
         stored = self._store.rows("facts", [member.id for member in members if member.anchored])
         self.facts.update((anchor, _unpack_facts(value)) for anchor, value in stored.items())
-        for event in self._store.events_since({uuid_of(id): customer.saved for id, customer in customers.items()}):
+        for event in self._store.events_since({customer.uuid: customer.saved for customer in customers.values()}):
             replay(customers[str(event.originator)], self.facts, event)
 
     def _find(self, ids: Collection[str]) -> None:

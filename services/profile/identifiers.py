@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from hashlib import blake2b
-from typing import Any, NamedTuple
+from typing import Any
 
+import msgspec
 import phonenumbers
 from email_validator import EmailNotValidError, validate_email
 
@@ -17,7 +18,7 @@ from schemas.profile_events import HeldIdentifier
 Held = struct_of(HeldIdentifier)
 
 
-class Name(NamedTuple):
+class Name(msgspec.Struct, order=True, frozen=True, gc=False):
     """A normalised identifier. ``key`` is ``type:value``; ``id`` is derived from it and never changes. Names sort by strength.
 
     ``held`` is the same as it is published.

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Collection, Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -14,7 +14,7 @@ from schemas.times import from_micros, from_millis
 from schemas.upcasting import upcast
 from services.profile.changes import Changes
 from services.profile.customers import KINDS as CUSTOMER_KINDS
-from services.profile.customers import SAVE_EVERY, Customer, Customers, text_of, uuid_of
+from services.profile.customers import SAVE_EVERY, Customer, Customers, text_of
 from services.profile.facts import together
 from services.profile.identifiers import IdentityPolicy, Name, Names
 from services.profile.identity import Fact, LinkedSet, Member, extended, first_seen, is_known, observe, strongest_first
@@ -32,7 +32,7 @@ DUE_AT_ONCE = 1_000
 log = logging.getLogger(__name__)
 
 
-class Arrival(NamedTuple):
+class Arrival(msgspec.Struct, gc=False):
     """A record that was read. ``names`` are its usable identifiers, strongest first."""
 
     record: Record
@@ -60,6 +60,7 @@ class ProfileStage:
         self._customers = Customers(store, remember, save_every)
         self._names = Names(identity, 2 * remember)
         self._now_micros = 0
+        self._tells = False
 
     def decide(self, records: Sequence[Record]) -> Transaction:
         transaction = Transaction()
@@ -117,7 +118,10 @@ class ProfileStage:
     def _usable(self, touchpoint: Any) -> list[Name]:
         region = self._identity.region(touchpoint.source)
         of = self._names.of
-        names = [name for one in touchpoint.identifiers if (name := of(one.type, one.value, region))]
+        names = []
+        for one in touchpoint.identifiers:
+            if name := of(one.type, one.value, region):
+                names.append(name)
         if not names:
             raise Unreadable("no_usable_identifier", "every identifier is blocked, or is none of its type", "$.identifiers")
         return names if len(names) == 1 else strongest_first(names)
@@ -169,9 +173,9 @@ class ProfileStage:
         customers.take(customer, member.id, touchpoint, one.payload)
         digest = content_digest(touchpoint).to_bytes(8, "big")
         changes.touchpoint_applied(customer, member.id, joined, touchpoint, names)
-        seen = digest + uuid_of(customer.id).bytes + customer.sequence.to_bytes(8, "big")
+        seen = digest + customer.uuid.bytes + customer.sequence.to_bytes(8, "big")
         transaction.rows["touchpoints"][touchpoint.event_id] = seen
-        if log.isEnabledFor(logging.DEBUG):
+        if self._tells:
             log.debug("applied", extra={"event_id": touchpoint.event_id, "customer_id": customer.id, "sequence": customer.sequence})
         if touchpoint.type == "purchase":
             reshaped.add(customer.id)
@@ -215,9 +219,11 @@ class ProfileStage:
         return {id: -(-micros // 1000) for id, micros in until.items() if micros is not None}
 
     def _standing(self, customer: Customer) -> Standing:
-        known = self._customers.known_of(self._customers.held_by(customer))
-        first = min([facts.first_order for facts in known if facts.first_order], default=None)
-        latest = sorted([order[0] for facts in known for order in facts.orders[-2:]])[-2:]
+        buying = [facts for facts in self._customers.known_of(self._customers.held_by(customer)) if facts.orders]
+        if not buying:
+            return standing(self._lifecycle, None, (), self._now_micros)
+        first = min([facts.first_order for facts in buying if facts.first_order])
+        latest = sorted([order[0] for facts in buying for order in facts.orders[-2:]])[-2:]
         return standing(self._lifecycle, first, latest, self._now_micros)
 
     def _stand(self, customer: Customer, cause: str, changes: Changes, transaction: Transaction) -> None:
@@ -257,6 +263,7 @@ class ProfileStage:
 
     def _begin(self) -> Changes:
         self._customers.age()
+        self._tells = log.isEnabledFor(logging.DEBUG)
         return Changes(from_micros(self._now()))
 
     def _end(self, changes: Changes, transaction: Transaction) -> Transaction:

@@ -8,7 +8,7 @@ import msgspec
 
 from schemas.times import from_millis
 from services.profile.app import PROCESS, identity_policy, lifecycle_policy
-from services.profile.customers import CustomerRow, uuid_of
+from services.profile.customers import CustomerRow
 from services.profile.identity import LinkedSet
 from services.profile.stage import ProfileStage
 from services.proof.folding import Fold
@@ -102,7 +102,7 @@ class ProfilePlan:
         placed: Rows = {}
         for event_id, value in rows.items():
             if counted := self._said.counted.get(event_id):
-                placed[event_id] = value[:8] + uuid_of(counted.customer).bytes + counted.sequence.to_bytes(8, "big")
+                placed[event_id] = value[:8] + UUID(counted.customer).bytes + counted.sequence.to_bytes(8, "big")
         return placed
 
     def _customers(self, rows: dict[str, bytes], ids: Iterable[str]) -> Transaction:

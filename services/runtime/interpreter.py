@@ -9,5 +9,5 @@ def tune_interpreter() -> None:
     million; and small ones a tenth of the time of an HTTP door."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(50_000, 20, 1_000)
+    gc.set_threshold(300_000, 20, 1_000)
     sys.setswitchinterval(0.0005)

@@ -72,7 +72,6 @@ FAUST_SETTINGS: dict[str, Any] = {
     "topic_disable_leader": True,
     "topic_allow_declare": False,
     "consumer_auto_offset_reset": "earliest",
-    "broker_max_poll_records": 2000,
     "stream_buffer_maxsize": 2,  # fetches
     "broker_rebalance_timeout": 20.0,
     "broker_request_timeout": 20.0,
@@ -99,7 +98,8 @@ def build(
     keeps its partitions for the session timeout.
     """
     session = {"broker_session_timeout": session_seconds, "broker_heartbeat_interval": session_seconds / 10}
-    app = BatchApp(group, **{**FAUST_SETTINGS, **session, **connection.faust_settings(), **faust_settings})
+    fetch = {"broker_max_poll_records": max_records}  # a stage that is behind then makes few, big transactions
+    app = BatchApp(group, **{**FAUST_SETTINGS, **session, **fetch, **connection.faust_settings(), **faust_settings})
     app.sink, app.gather_ms = sink, linger_ms
     app.joiner = BatchJoiner(app, sink, stage, max_records, linger_ms / 1000)
     metrics.STARTED.labels(stage).set(time.time())
