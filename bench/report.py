@@ -12,7 +12,7 @@ from statistics import median
 from bench import words
 from bench.charts import Bar, bars, curves
 from bench.latencies import PERCENTILES, Latency
-from bench.result import AboutPeer, PeerWork, Result, Shared, Work, read, stored, work_of
+from bench.result import AboutPeer, Kept, PeerWork, Result, Shared, Work, read, stored, work_of
 
 NAME = "performance"
 SHOWN = (50.0, 90.0, 99.0, 99.9, 100.0)
@@ -78,7 +78,7 @@ def _head(result: Result) -> Iterator[str]:
     about = result.about
     yield f"<!-- Written by `{about.command}` from {NAME}.json; a test compares. Measure again instead of changing this page. -->\n"
     yield words.HEAD
-    yield from _markdown(about_table(result))
+    yield from markdown(about_table(result))
     if about.load_before > BUSY:
         yield words.BUSY.format(load=about.load_before, cores=about.cores)
     yield words.TERMS
@@ -105,7 +105,15 @@ def _stages(result: Result) -> Iterator[str]:
         return
     yield words.STAGES.format(traffic=result.traffic)
     yield _image("stages", "CPU for one message, by stage and process")
-    yield from _markdown(stage_table(result.stages))
+    yield from markdown(stage_table(result.stages))
+    if result.kept:
+        yield words.KEPT
+        yield from markdown(kept_table(result.kept))
+
+
+def kept_table(kept: Mapping[str, Kept]) -> Table:
+    rows = [(f"`{what}`", f"{one.messages:g}" if one.messages else "", f"{one.bytes:,}") for what, one in kept.items()]
+    return Table(("what", "messages a touchpoint", "bytes a touchpoint"), rows)
 
 
 def stage_table(stages: Sequence[Work]) -> Table:
@@ -121,16 +129,22 @@ def _shared(result: Result) -> Iterator[str]:
     if not result.shared:
         return
     yield words.SHARED.format(job=result.shared_job)
-    yield from _markdown(shared_table(result.shared))
+    yield from markdown(shared_table(result.shared))
+    yield from waits(result.shared)
     for one in result.shared:
-        if one.waits:
-            doing = ", ".join(f"{share:.0%} {what}" for what, share in one.waits.items())
-            yield f"- {one.workers} over {one.store}, of the time in which a worker has a transaction open: {doing}."
         if one.wrong:
             yield f"- {one.workers} over {one.store} does not count: {'; '.join(one.wrong)}"
     if len({one.holders for one in result.shared}) > 1:
         yield "- The runs differ in who holds which identifier."
     yield ""
+
+
+def waits(shared: Sequence[Shared]) -> Iterator[str]:
+    """Where writers wait, as far as the store can say."""
+    for one in shared:
+        if one.waits:
+            doing = ", ".join(f"{share:.0%} {what}" for what, share in one.waits.items())
+            yield f"- {one.workers} over {one.store}, of the time in which a worker has a transaction open: {doing}."
 
 
 def shared_table(shared: Sequence[Shared]) -> Table:
@@ -150,14 +164,14 @@ def shared_table(shared: Sequence[Shared]) -> Table:
 def _ingest(result: Result) -> Iterator[str]:
     if result.ingest:
         yield words.INGEST
-        yield from _markdown(work_table(result.ingest))
+        yield from markdown(work_table(result.ingest))
 
 
 def _whole_path(result: Result) -> Iterator[str]:
     for work in result.end_to_end:
         yield words.PATH.format(events=work.events, how=work.note, per_second=work.per_second)
         yield _image("path", "CPU for one touchpoint on the whole path, by process")
-        yield from _markdown(work_table([work]))
+        yield from markdown(work_table([work]))
 
 
 def work_table(works: Sequence[Work]) -> Table:
@@ -173,7 +187,7 @@ def _latencies(result: Result) -> Iterator[str]:
     if result.latencies:
         yield words.LATENCIES
         yield _image("latency", "Latency by percentile")
-        yield from _markdown(latency_table(result.latencies))
+        yield from markdown(latency_table(result.latencies))
 
 
 def latency_table(latencies: Sequence[Latency]) -> Table:
@@ -208,8 +222,8 @@ def _peers(result: Result) -> Iterator[str]:
     yield words.PEERS.format(job=result.simple_job)
     yield _image("peers", "Touchpoints a second at the simple job")
     yield _image("peers-cpu", "CPU for one touchpoint at the simple job")
-    yield from _markdown(peer_table(result))
-    yield from _markdown(promise_table(result.peers))
+    yield from markdown(peer_table(result))
+    yield from markdown(promise_table(result.peers))
     for peer in result.peers:
         if peer.missing:
             yield f"- {peer.title} is missing: {peer.missing}\n"
@@ -276,7 +290,7 @@ def _image(part: str, words: str) -> str:
     return f"![{words}]({NAME}-{part}.svg)\n"
 
 
-def _markdown(table: Table) -> Iterator[str]:
+def markdown(table: Table) -> Iterator[str]:
     yield "| " + " | ".join(table.head) + " |"
     yield "|" + "---|" * len(table.head)
     yield from ("| " + " | ".join(row) + " |" for row in table.rows)

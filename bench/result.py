@@ -91,13 +91,22 @@ class AboutPeer:
     missing: str = ""
 
 
+@dataclass(frozen=True)
+class Kept:
+    """For one touchpoint: messages, where it is a topic, and bytes of one copy."""
+
+    messages: float
+    bytes: int
+
+
 @dataclass
 class Result:
-    """Empty where a part was not asked for."""
+    """Empty where a part was not asked for. ``kept``: once the stages are through, by what keeps it."""
 
     about: About
     traffic: str = ""
     stages: list[Work] = field(default_factory=list)
+    kept: dict[str, Kept] = field(default_factory=dict)
     shared_job: str = ""
     shared: list[Shared] = field(default_factory=list)
     ingest: list[Work] = field(default_factory=list)

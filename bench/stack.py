@@ -6,7 +6,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -83,6 +83,13 @@ class Stack:
         wait_for(lambda: _answers(service), f"{slot} to answer", 60)
         return service
 
+    def disk(self) -> dict[str, int]:
+        """Bytes, by what holds them: each topic of Kafka, each stage's store that is a file, ClickHouse's tables."""
+        kept = {topic.name: _bytes(self.folder.glob(f"kafka/**/{topic.name}-[0-9]*/*.log")) for topic in topics.TOPICS}
+        kept |= {f"{name}'s store": _bytes(self.folder.glob(f"{name}.sqlite*")) for name in ("profile", "loyalty")}
+        ((tables,),) = self.client().execute("SELECT sum(bytes_on_disk) FROM system.parts WHERE active AND database = 'rapport_store'")
+        return kept | {"ClickHouse": int(tables or 0)}
+
     def stop(self, *names: str) -> None:
         """Stops these services, or all; one that does not end by itself in time is ended."""
         for name in names or tuple(self.services):
@@ -106,6 +113,10 @@ def running_stack() -> Iterator[Stack]:
                     yield stack
                 finally:
                     stack.stop()
+
+
+def _bytes(files: Iterable[Path]) -> int:
+    return sum(file.stat().st_size for file in files)
 
 
 def end(process: psutil.Popen) -> None:

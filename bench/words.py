@@ -18,6 +18,8 @@ A stage works off what waits for it in Kafka; the log held {traffic}: five types
 one is a repeat, one late by days, one of a new visitor, and one links a visitor to a customer. Every stage keeps all its promises
 meanwhile: its state is durable, nothing counts twice, and it publishes what follows.
 """
+KEPT = """What all of it takes on disk afterwards, in one copy, before Kafka compacts:
+"""
 SHARED = """## Several workers over one store
 
 One, two and four processes of the profile stage work off the same log ({job}), each time with a new stack and a new store; one over SQLite

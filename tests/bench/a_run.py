@@ -2,7 +2,7 @@
 
 from bench.latencies import latency
 from bench.machine import About
-from bench.result import AboutPeer, PeerWork, Result, Shared, Work
+from bench.result import AboutPeer, Kept, PeerWork, Result, Shared, Work
 from bench.usage import Spent
 
 ABOUT = About(
@@ -38,6 +38,7 @@ def a_run() -> Result:
         about=ABOUT,
         traffic="500,000 touchpoints of 100,000 customers",
         stages=[stage],
+        kept={"touchpoints": Kept(1.0, 410), "ClickHouse": Kept(0.0, 90)},
         shared_job="100,000 touchpoints of 20,000 customers",
         shared=[shared(1, 5.0, 100_000), shared(2, 4.0, 125_000)],
         ingest=[ingest],

@@ -41,6 +41,7 @@ def test_a_report_is_a_page_its_pictures_and_what_both_are_made_of(tmp_path: Pat
     "figures",
     [
         "| profile | 20,000 | 25,000 | 40.0 | 9.0 | 0.1 | 300 | 200 | 250 |",
+        "| `touchpoints` | 1 | 410 |",
         "| PostgreSQL | 2 | 25,000 | 50 | 12 | 3 | 20% | 40.0 | 11.0 | 9.0 | nothing |",
         "- 2 over PostgreSQL, of the time in which a worker has a transaction open: 25% for another writer.",
         "| ingest, batches of 100 | 40,000 | 400 requests/s | ingest | 22.0 | 120 |",
