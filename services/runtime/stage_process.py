@@ -1,8 +1,9 @@
 """One stage as a process: its store, its place in the log, its metrics, until SIGTERM."""
 
+import asyncio
 import logging
-from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from services.runtime.kafka import KafkaConnection
 from services.runtime.metrics import serve_metrics
 from services.runtime.settings import KafkaSettings, Settings
 from services.runtime.stage import Stage
-from services.runtime.store_check import check_file, check_history
+from services.runtime.store_check import check_file, check_history, check_whole_file, is_large
 from services.runtime.stream import BatchApp, build, run
 from services.runtime.tracing import Tracer, start_tracing
 from services.runtime.worker import Worker
@@ -85,7 +86,36 @@ async def run_stage(
             if door is not None:
                 await serves.enter_async_context(serving(door(worker.commands, tracer)))
                 serves.callback(worker.commands.close)
-            return await run(app)
+            await serves.enter_async_context(_whole_file_checked(settings, process, app))
+            code = await run(app)
+    if isinstance(app.crash_reason, StoreLost):
+        log.error("%s. %s", app.crash_reason, _remedy(process))
+        return STORE_LOST
+    return code
+
+
+@asynccontextmanager
+async def _whole_file_checked(settings: Settings, process: StageProcess, app: BatchApp) -> AsyncIterator[None]:
+    """Beside the running stage, where the file is too large to have been looked at as a whole before: it ends where damage is found."""
+
+    async def check() -> None:
+        try:
+            await check_whole_file(path)
+        except StoreLost as lost:
+            await app.crash(lost)
+
+    path = store_file(settings, process.name)
+    checking = asyncio.create_task(check()) if not settings.store.url and is_large(path) else None
+    try:
+        yield
+    finally:
+        if checking:
+            checking.cancel()
+            await asyncio.gather(checking, return_exceptions=True)
+
+
+def _remedy(process: StageProcess) -> str:
+    return f"`rapport rebuild {process.name}` mends it"
 
 
 def problem_of(app: BatchApp) -> str | None:
@@ -95,7 +125,7 @@ def problem_of(app: BatchApp) -> str | None:
 
 async def open_whole_store(settings: Settings, process: StageProcess, connection: KafkaConnection) -> EventStore:
     """The stage's store, which knows all that the stage ever published. Raises StoreLost. Waits while Kafka is away."""
-    remedy = f"`rapport rebuild {process.name}` mends it"
+    remedy = _remedy(process)
     if not settings.store.url:
         try:
             check_file(store_file(settings, process.name))

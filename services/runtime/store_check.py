@@ -1,4 +1,4 @@
-"""Whether a stage's own store is whole, asked at the stage's start: it must not decide anything on half a memory.
+"""Whether a stage's own store is whole, asked when the stage starts: it must not decide anything on half a memory.
 
 What was published is on Kafka, numbered 1, 2, 3… over the whole store. A store that ends before the highest number seen there was deleted,
 or is an old copy: the stage would number its events anew, and subscribers would drop them as repeats.
@@ -7,6 +7,7 @@ or is an old copy: the stage would number its events anew, and subscribers would
 import asyncio
 import logging
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -19,7 +20,8 @@ from services.runtime.sqlite_file import is_damage
 
 log = logging.getLogger(__name__)
 CHECKED_WHOLE_BYTES = 128 << 20
-"""SQLite checks some 300 MB a second; of a larger file only its length and the edges of its tables are looked at."""
+"""SQLite checks some 300 MB a second. Of a larger file only its length and the edges of its tables are looked at before the stage
+starts, and the whole while it runs."""
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.2, 5.0
 
 
@@ -27,31 +29,66 @@ def check_file(path: Path) -> None:
     """Raises StoreLost where SQLite cannot use the file. One that is missing or empty is none yet, which says nothing."""
     if not path.exists() or not path.stat().st_size:
         return
-    try:
-        with closing(sqlite3.connect(path, timeout=5)) as db:
-            problem = _problem_of(db, path)
-    except sqlite3.DatabaseError as error:
-        if not is_damage(error):
-            raise
-        problem = str(error)
+    with closing(sqlite3.connect(path, timeout=5)) as db:
+        problem = _seen(lambda: _problem_of(db, path))
     if problem is not None:
         raise StoreLost(f"{path} is damaged ({problem})")
+
+
+async def check_whole_file(path: Path) -> None:
+    """Raises StoreLost where SQLite finds anything wrong in the whole file, which may take minutes. It is read in a thread, beside whoever
+    uses it; cancelling ends that at once."""
+    db = sqlite3.connect(path, timeout=5, check_same_thread=False)
+    checking = asyncio.ensure_future(asyncio.to_thread(_seen, lambda: _problem_anywhere(db)))
+    try:
+        problem = await asyncio.shield(checking)
+    except asyncio.CancelledError:
+        db.interrupt()
+        await asyncio.gather(checking, return_exceptions=True)
+        raise
+    finally:
+        db.close()
+    if problem is not None:
+        raise StoreLost(f"{path} is damaged ({problem})")
+
+
+def is_large(path: Path) -> bool:
+    """Whether ``check_file`` does not look at the whole of it."""
+    return path.exists() and _bytes_of(path) > CHECKED_WHOLE_BYTES
 
 
 def _problem_of(db: sqlite3.Connection, path: Path) -> str | None:
     ((pages,),) = db.execute("PRAGMA page_count")
     ((page_size,),) = db.execute("PRAGMA page_size")
-    ahead = path.with_name(path.name + "-wal")
-    there = path.stat().st_size + (ahead.stat().st_size if ahead.exists() else 0)
+    there = _bytes_of(path)
     if there < pages * page_size:
         return f"it has {there:,} of {pages * page_size:,} bytes: it was truncated"
     if there <= CHECKED_WHOLE_BYTES:
-        ((said,),) = db.execute("PRAGMA quick_check(1)")
-        return None if said == "ok" else str(said)
+        return _problem_anywhere(db)
     for (table,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
         for end in ("", "DESC"):
             db.execute(f'SELECT * FROM "{table}" ORDER BY 1 {end} LIMIT 1').fetchone()
     return None
+
+
+def _problem_anywhere(db: sqlite3.Connection) -> str | None:
+    said = str(db.execute("PRAGMA quick_check(1)").fetchone()[0])
+    return None if said == "ok" else said.replace("\n", " ")
+
+
+def _seen(look: Callable[[], str | None]) -> str | None:
+    """What it finds; where SQLite cannot even look, because the file is damaged, that."""
+    try:
+        return look()
+    except sqlite3.DatabaseError as error:
+        if not is_damage(error):
+            raise
+        return str(error)
+
+
+def _bytes_of(path: Path) -> int:
+    ahead = path.with_name(path.name + "-wal")
+    return path.stat().st_size + (ahead.stat().st_size if ahead.exists() else 0)
 
 
 async def check_history(last_id: int, connection: KafkaConnection, topic: str, remedy: str) -> None:

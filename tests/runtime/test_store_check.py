@@ -4,6 +4,8 @@ import asyncio
 import os
 import random
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -11,14 +13,15 @@ from uuid import UUID, uuid4
 import pytest
 from pydantic import SecretStr
 
+from services.embedded.processes import free_port
 from services.runtime import store_check
 from services.runtime.event_store import NewEvent, StoreLost, Transaction
 from services.runtime.event_store_sqlite import SQLiteEventStore
 from services.runtime.kafka import KafkaConnection, TopicSpec, ensure_topics
 from services.runtime.log_reader import LogReader
 from services.runtime.settings import Settings, StoreSettings
-from services.runtime.stage_process import StageProcess, open_whole_store
-from services.runtime.store_check import check_file, published_up_to
+from services.runtime.stage_process import STORE_LOST, StageProcess, open_whole_store
+from services.runtime.store_check import check_file, check_whole_file, is_large, published_up_to
 from tests.runtime.counting_flow import produce
 
 ONE = UUID(int=1)
@@ -64,6 +67,32 @@ def test_pages_full_of_rubbish_are_noticed_wherever_they_are(whole: Path) -> Non
             check_file(whole)
 
 
+def test_damage_inside_a_file_too_large_to_be_looked_at_before_the_start_is_found_while_the_stage_runs(
+    whole: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_check, "CHECKED_WHOLE_BYTES", 1000)
+    assert is_large(whole)
+    asyncio.run(check_whole_file(whole))
+    with whole.open("r+b") as file:
+        file.seek(whole.stat().st_size // 2 // 8192 * 8192)
+        file.write(random.Random(1).randbytes(20_000))
+    check_file(whole)
+
+    with pytest.raises(StoreLost, match=r"thing.sqlite is damaged \("):
+        asyncio.run(check_whole_file(whole))
+
+
+def test_the_look_at_a_whole_file_can_be_broken_off(whole: Path) -> None:
+    async def broken_off() -> None:
+        checking = asyncio.create_task(check_whole_file(whole))
+        await asyncio.sleep(0)
+        checking.cancel()
+        await checking
+
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(broken_off())
+
+
 def test_what_waits_in_the_write_ahead_log_is_no_damage(tmp_path: Path) -> None:
     store = SQLiteEventStore(tmp_path / "thing.sqlite", kinds=["things"])
     store.commit(Transaction(rows={"things": {str(n): os.urandom(300) for n in range(2_000)}}))
@@ -83,6 +112,39 @@ def test_a_store_that_is_deleted_or_replaced_under_a_running_stage_is_missed(who
     with pytest.raises(StoreLost, match="while it was in use"):
         store.refresh()
     store.close()
+
+
+STAGE_ON_A_LARGE_FILE = """
+import asyncio, sys
+from pathlib import Path
+from services.embedded.processes import free_port
+from services.runtime import store_check
+from services.runtime.settings import KafkaSettings, Settings
+from services.runtime.stage_process import StageProcess, run_stage
+from tests.runtime.counting_worker import CountingStage
+
+folder, bootstrap, topic, port = sys.argv[1:]
+store_check.CHECKED_WHOLE_BYTES = 1000
+settings = Settings(data_dir=Path(folder), kafka=KafkaSettings(bootstrap=bootstrap))
+process = StageProcess("thing", [topic], topic + "-events", ["things", "account"], int(port))
+sys.exit(asyncio.run(run_stage(settings, process, lambda store: CountingStage(store, topic + "-events", topic + "-snapshots"))))
+"""
+
+
+def test_a_running_stage_ends_for_good_when_its_large_file_turns_out_to_be_damaged(kafka: str, whole: Path) -> None:
+    # given
+    topic = f"damaged-{uuid4().hex[:8]}"
+    asyncio.run(ensure_topics(KafkaConnection(kafka), [TopicSpec(topic + end, 1) for end in ("", "-snapshots")]))
+    with whole.open("r+b") as file:
+        file.seek(whole.stat().st_size // 2 // 8192 * 8192)
+        file.write(random.Random(1).randbytes(20_000))
+    # when
+    command = [sys.executable, "-c", STAGE_ON_A_LARGE_FILE, str(whole.parent), kafka, topic, str(free_port())]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    # then
+    assert ended.returncode == STORE_LOST, ended.stderr
+    assert "thing.sqlite is damaged" in ended.stderr + ended.stdout
+    assert "`rapport rebuild thing` mends it" in ended.stderr + ended.stdout
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
