@@ -53,23 +53,25 @@ class WarehouseSink:
     ) -> None:
         self._warehouse, self._database, self._store, self._tracer = warehouse, database, store_of(database), tracer
         self._kept, self._touchpoints, self._rest, self._keep_messages = KeptRows[Batch](), touchpoint_rhythm, rest_rhythm, keep_messages
+        self._tables = ""
+        """The id of the positions' table, once it was seen."""
         self._under_way: list[tuple[float, BatchSpans | None]] = []
         """Of the batches that are not written whole: when each was taken, and its spans."""
         self._thread = ThreadPoolExecutor(1, "warehouse")
 
     async def positions(self, tps: Iterable[TP]) -> Mapping[TP, int]:
-        """Writes what is kept first: only what is not will be read again."""
-        self._are_done(await self._written(self._write_all))
+        """Writes what is kept first: only what is not will be read again. Raises as ``apply`` does."""
+        self._are_done(await self._or_lost(self._write_all))
         wanted = set(tps)
-        found = await self._in_thread(self._stored_positions)
+        found = await self._or_lost(self._stored_positions)
         return {tp: next for tp, next in found.items() if tp in wanted}
 
     async def apply(self, batches: Sequence[Batch]) -> None:
-        """Raises WarehouseAway or WarehouseRefused: nothing is lost, call it again; StoreLost where tables are gone: with the
-        positions, the process makes them at its start, and reads everything again; without, only a rebuild does."""
+        """Raises WarehouseAway or WarehouseRefused: nothing is lost, call it again; StoreLost where tables are gone, or
+        others: with the positions, the process makes them at its start, and reads everything again; without, only a rebuild does."""
         spans = self._tracer.batch("insert", _records(batches)) if self._tracer else None
         started = time.perf_counter()
-        outcomes = await self._written(lambda: self._apply(batches))
+        outcomes = await self._or_lost(lambda: self._apply(batches))
         self._under_way.append((started, spans))
         self._are_done(outcomes)
         if log.isEnabledFor(logging.DEBUG):
@@ -78,20 +80,21 @@ class WarehouseSink:
     async def tick(self) -> None:
         """Writes what was kept for long enough. Raises as ``apply`` does."""
         if self._kept.messages:
-            self._are_done(await self._written(self._write_what_is_due))
+            self._are_done(await self._or_lost(self._write_what_is_due))
 
     def close(self) -> None:
         """Waits for a running call, and writes what is kept where ClickHouse takes it; else it is read again."""
         try:
             self._are_done(self._thread.submit(self._write_all).result())
-        except (WarehouseAway, WarehouseRefused) as error:
+        except (WarehouseAway, WarehouseRefused, StoreLost) as error:
             log.warning("left before all was written, it will be read again: %s", error)
         self._thread.shutdown()
         self._warehouse.close()
 
-    async def _written(self, write: Callable[[], Outcomes]) -> Outcomes:
+    async def _or_lost(self, call: Callable[[], T]) -> T:
+        """Raises StoreLost where tables are gone."""
         try:
-            return await self._in_thread(write)
+            return await self._in_thread(call)
         except WarehouseRefused as refused:
             if refused.code in TABLES_GONE:
                 raise StoreLost(await self._in_thread(self._what_is_gone)) from refused
@@ -145,12 +148,23 @@ class WarehouseSink:
             rows, reached = self._kept.rest(), self._kept.reached()
             write(self._warehouse, self._store, rows.rows)
             failpoint("after_insert")
+            self._require_same_tables()
             write_positions(self._warehouse, self._store, reached)
             failpoint("after_positions")
         self._kept = KeptRows[Batch]()
         return rows.outcomes
 
+    def _require_same_tables(self) -> None:
+        """Raises StoreLost where another process made the positions' table anew, so that what was read before must be read again:
+        positions of ours would say that it need not."""
+        query = "SELECT toString(uuid) FROM system.tables WHERE database = %(store)s AND name = 'positions'"
+        for (uuid,) in self._warehouse.select(query, {"store": self._store}):
+            if self._tables not in ("", uuid):
+                raise StoreLost("ClickHouse's tables were made anew by another process: they are filled from the log at the next start")
+            self._tables = uuid
+
     def _stored_positions(self) -> dict[TP, int]:
+        self._require_same_tables()
         query = f"SELECT topic, partition, max(next) FROM {self._store}.positions GROUP BY topic, partition"
         return {TP(topic, partition): next for topic, partition, next in self._warehouse.select(query)}
 

@@ -8,7 +8,7 @@ Checked on Kafka 4.1.1, faust-streaming 0.15.3, aiokafka 0.14.0:
 * ONE TASK seeks and fetches (`getmany`). Whoever wants a seek names the partition in `_reseek`; what was being fetched
   meanwhile is dropped. So a batch's records are ALL of [start, next), though markers or compaction leave gaps.
 * Seeks happen from `seek_to_committed` on, which Faust calls last in a rebalance: earlier ones are overwritten.
-* A stored position outside Kafka's log crashes the process: aiokafka would silently go to the earliest record.
+* A stored position outside Kafka's log crashes the process (aiokafka would silently go to the earliest record), and so does a lost store.
 """
 
 import asyncio
@@ -26,6 +26,7 @@ from faust.types import TP as FaustTP
 from faust.types import ConsumerMessage
 
 from services.runtime.batches import TP, Batch, LogLost, Sink
+from services.runtime.event_store import StoreLost
 from services.runtime.failpoints import failpoint
 
 log = logging.getLogger(__name__)
@@ -126,6 +127,8 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
             starts = {tp: stored.get(tp, 0) for tp in wanted}
             first, end = await self.earliest_offsets(*wanted), await self.highwaters(*wanted)
             await self.seek_wait(starts)
+        except StoreLost:
+            raise
         except Exception as error:
             log.warning("cannot seek to the stored positions yet: %r", error)
             self._reseek |= wanted

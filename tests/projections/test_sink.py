@@ -65,8 +65,8 @@ def warehouse(clickhouse: str) -> Iterator[Warehouse]:
     found = Warehouse(clickhouse)
     migrate_with(found, "sink")
     yield found
-    found.command("DROP DATABASE sink")
-    found.command("DROP DATABASE sink_store")
+    found.command("DROP DATABASE IF EXISTS sink")
+    found.command("DROP DATABASE IF EXISTS sink_store")
     found.close()
 
 
@@ -290,6 +290,31 @@ def test_where_the_tables_are_gone_the_process_ends_to_make_them_at_its_start(cl
     migrate_with(warehouse, "sink")
     apply(WarehouseSink(Warehouse(clickhouse), "sink"), joined(MESSAGES))
     assert warehouse.select("SELECT uniqExact(event_id) FROM sink_store.touchpoints") == [(TOUCHPOINTS,)]
+
+
+def test_a_worker_that_slept_while_the_tables_were_made_anew_does_not_say_that_they_are_filled(
+    clickhouse: str, warehouse: Warehouse
+) -> None:
+    # given: a worker that had read everything when all tables were dropped and another one made them again
+    sink = WarehouseSink(Warehouse(clickhouse), "sink")
+    apply(sink, joined(MESSAGES))
+    warehouse.command("DROP DATABASE sink_store SYNC")
+    migrate_with(warehouse, "sink")
+
+    # when: something comes for it
+    with pytest.raises(StoreLost, match="made anew"):
+        apply(sink, joined(MESSAGES, 1_000))
+    sink.close()
+
+    # then: whoever comes next reads from the beginning
+    assert asyncio.run(WarehouseSink(Warehouse(clickhouse), "sink").positions([TP("profile-events", 0)])) == {}
+
+
+def test_whoever_asks_where_to_read_on_while_the_tables_are_gone_ends_too(clickhouse: str, warehouse: Warehouse) -> None:
+    warehouse.command("DROP DATABASE sink_store SYNC")
+
+    with pytest.raises(StoreLost, match="tables are gone"):
+        asyncio.run(WarehouseSink(Warehouse(clickhouse), "sink").positions([TP("profile-events", 0)]))
 
 
 def test_where_one_table_is_gone_the_process_ends_and_says_what_fills_it_again(clickhouse: str, warehouse: Warehouse) -> None:
