@@ -88,7 +88,7 @@ class IngestSettings(Section):
 class StageSettings(Section):
     """How a stream processor batches."""
 
-    max_records: int = Field(8_000, ge=1, le=100_000, description="records in one transaction")
+    max_records: int = Field(16_000, ge=1, le=100_000, description="records in one transaction, where that many wait")
     linger_ms: int = Field(50, ge=0, le=10_000, description="gather records for this long, while some come, before a transaction")
     snapshot_seconds: float = Field(1.0, ge=0, le=3600, description="a customer's snapshot is published at most this often")
     cache: int = Field(200_000, ge=100, description="customers (or accounts) kept in memory")

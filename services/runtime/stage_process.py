@@ -63,6 +63,7 @@ async def run_stage(
         connection,
         deduplicate_by_id=process.deduplicate_by_id,
         snapshot_seconds=settings.stage.snapshot_seconds,
+        max_backlog=2 * settings.stage.max_records,
         max_quarantine_share=settings.stage.max_quarantine_share,
         tracer=tracer,
     ) as worker:

@@ -87,7 +87,7 @@ def build(
     sink: Sink,
     *,
     stage: str,
-    max_records: int = 8_000,
+    max_records: int = 16_000,
     linger_ms: int = 50,
     session_seconds: float = 10.0,
     **faust_settings: Any,

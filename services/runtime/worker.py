@@ -60,7 +60,7 @@ class Worker:
         deduplicate_by_id: bool = False,
         snapshot_seconds: float = 1.0,
         tick_seconds: float = 1.0,
-        max_backlog: int = 16_000,
+        max_backlog: int = 32_000,
         max_quarantine_share: float = 1.0,
         clock: Clock | None = None,
         tracer: Tracer | None = None,
