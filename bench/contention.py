@@ -7,9 +7,9 @@ Only what the store's design costs is in it: each worker has a core, the databas
 one worker), then written (by one writer of a store at a time). What differs is when a decision counts for nothing:
 
 * ``head``: whenever anybody committed since it was begun; nothing that was in memory may then be counted on. After three times in a row
-  the worker reads its partitions again. This is how stores work today.
+  the worker reads its partitions again. This is how a worker begins.
 * ``turns``: never, since a worker takes the store's turn before it decides. But nothing that is in memory may be counted on where another
-  committed since.
+  committed since. This is how workers over PostgreSQL go on once they were overtaken.
 * ``rows``: where somebody committed something about one of the batch's own customers since it was begun; all else in memory stays true.
 * ``repair``: as ``rows``, but only the touchpoints about those customers are decided again, at once, in the worker's turn to write.
 * ``shards``: never, since each worker has a store and a part of the identifiers to itself. A touchpoint that came to a worker who does not

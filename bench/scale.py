@@ -166,9 +166,9 @@ def limits(found: Measured) -> list[Limit]:
     worker = costs.read + costs.decide + costs.write
     many = [
         Limit(
-            "profile: one store whose writers overtake each other",
+            "profile: one store whose writers take turns",
             1e6 / worker,
-            "nothing is lost or doubled; a second worker is there when the first one dies, and gains nothing",
+            "nothing is lost or doubled, and little decided for nothing; a second worker is there when the first one dies",
             "decide again only what another's commit touched (`repair` above)",
         ),
         Limit(

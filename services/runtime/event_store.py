@@ -2,7 +2,7 @@
 
 One transaction carries everything a batch of messages changes: new events, look-up rows, timers and the positions up
 to which the input was read. Writers are optimistic: each remembers the store's head, and a commit after somebody
-else's is refused with `Stale`, so whatever a writer has cached is true whenever its commit succeeds.
+else's is refused with `Stale`, so whatever a writer has cached is true whenever its commit succeeds. One who was overtaken may take a turn.
 """
 
 import re
@@ -125,6 +125,17 @@ class EventStore(Protocol):
 
     def refresh(self) -> bool:
         """Reads the head again: true when another writer committed since this object last knew it, so caches are old."""
+
+    def take_turn(self) -> bool:
+        """Waits for the other writers, and keeps them out until the next `write` is finished or fails, or `leave_turn`. `refresh`
+        comes next. False: others took too long; nobody is kept out.
+
+        For a writer that was overtaken: whatever it decides in its turn is not Stale. A store that is not made for many writers
+        returns True at once, and keeps nobody out.
+        """
+
+    def leave_turn(self) -> None:
+        """Lets others in, where nothing was written."""
 
     def events_after(self, id: int, limit: int) -> list[RecordedEvent]:
         """In notification order."""

@@ -167,6 +167,12 @@ class MemoryEventStore:
         self.database.watermarks.update(transaction.watermarks)
         self.database.head += transaction.changes_state()
 
+    def take_turn(self) -> bool:
+        return True
+
+    def leave_turn(self) -> None:
+        """There is none."""
+
     def finish(self) -> None:
         if self._undo:
             self._undo = None

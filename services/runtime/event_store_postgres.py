@@ -57,6 +57,7 @@ class PostgresEventStore:
         self._publishes = False
         self._head = -1
         self._open: Connection[Any] | None = None  # with a transaction that is written and not finished
+        self._turn: Connection[Any] | None = None  # with a transaction that keeps others out, and has written nothing
         self._db = self._connect()
         self.refresh()
 
@@ -152,11 +153,33 @@ class PostgresEventStore:
         self.finish()
         return first
 
+    def take_turn(self) -> bool:
+        db = self._connection()
+        db.execute("BEGIN")
+        try:
+            db.execute("SELECT FROM head FOR UPDATE")
+        except BaseException as error:
+            self._roll_back()
+            if isinstance(error, psycopg.errors.LockNotAvailable):
+                end_stuck_writer(self._connection(), self._stuck_seconds)
+                return False
+            raise
+        self._turn = db
+        return True
+
+    def leave_turn(self) -> None:
+        turn, self._turn = self._turn, None
+        if turn is not None:
+            self._roll_back()
+
     def write(self, transaction: Transaction) -> int:
         first = self.last_id + 1
         if transaction.is_empty():
+            self.leave_turn()
             return first
-        self._connection().execute("BEGIN")
+        turn, self._turn = self._turn, None
+        if turn is not self._connection():  # also where the turn went with its connection: then it is Stale
+            self._db.execute("BEGIN")
         try:
             self._claim_head(transaction.changes_state())
             self._move_positions(transaction.positions)
@@ -283,6 +306,7 @@ class PostgresEventStore:
         return self._publishes
 
     def close(self) -> None:
+        self._turn = None
         with contextlib.suppress(psycopg.Error):  # or the lock would go a moment later than this returns
             self._db.execute("ROLLBACK")
             self._db.execute("SELECT pg_advisory_unlock_all()")

@@ -161,6 +161,12 @@ class SQLiteEventStore:
         self._next = self._head + transaction.changes_state(), self.last_id + len(transaction.events)
         return first
 
+    def take_turn(self) -> bool:
+        return True
+
+    def leave_turn(self) -> None:
+        """There is none."""
+
     def finish(self) -> None:
         if not self._db.in_transaction:
             return

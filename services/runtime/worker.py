@@ -4,6 +4,9 @@ A sink of the stream (stream.py). It decides, writes, and lets the COMMIT run in
 and decided; what is committed goes to the outbox (outbox.py). A failed commit drops the stage's caches and everything
 is read again from the stored positions.
 
+Where other workers write to the same store, a decision may come too late. Whoever was overtaken takes turns from then on:
+it keeps the others out before it decides, until nobody else has written for some batches.
+
     async with Worker(stage, store, connection) as worker:
         return await run(build(connection, "group", ["topic"], worker, stage=stage.name))
 """
@@ -36,6 +39,8 @@ DECISIONS_ON_COMMANDS = 20
 """Each time another writer was faster, which then got further."""
 TURN_SECONDS = 0.5
 UNHEALTHY_SECONDS = 30.0
+TURNS = 8
+"""So many times in a row nobody else may have written before a worker that was overtaken decides without taking turns again."""
 OLD_MS = 2_000
 """A record that waited longer, since it was written to its topic, tells that the stage is behind."""
 REPEATED = ("duplicate", "already_seen")
@@ -76,6 +81,7 @@ class Worker:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="commit")
         self._committing: asyncio.Task[None] | None = None
         self._fresh = False  # whether caches and the store's head may be counted on
+        self._turns = 0  # how often yet to take the store's turn before deciding, since others write too
         self._last_pause = self._last_tick = 0.0
         self._last_old = float("-inf")  # monotonic seconds at which the last batch came that had waited for long
         self._failing_since: float | None = None  # monotonic seconds since which no commit has worked
@@ -118,8 +124,8 @@ class Worker:
         if time.time() * 1000 - min(batch.records[0].timestamp for batch in batches) > OLD_MS:
             self._last_old = began
         for _ in range(DECISIONS_A_BATCH):
-            await self._freshen()
             await self._publisher.behind()
+            await self._begin()
             try:
                 transaction, seen = self._decided(batches)
                 spans = self._spans(batches, transaction, began)
@@ -129,12 +135,12 @@ class Worker:
             except CommitLost:
                 raise
             except Stale:
-                self._fresh = False
+                self._overtaken()
                 if not self._still_at(batches):
                     raise
                 metrics.BATCHES.labels(self._stage.name, "overtaken").inc()
             except BaseException:
-                self._fresh = False
+                self._give_up()
                 raise
             else:
                 self._limit.remember(counted)
@@ -198,18 +204,23 @@ class Worker:
         while time.monotonic() - now < TURN_SECONDS:
             began = time.monotonic()
             try:
+                await self._begin()
+            except NotYet:
+                return
+            try:
                 transaction = self._stage.tick(self._clock.now_ms())
                 if transaction is None or transaction.is_empty():
+                    self._store.leave_turn()
                     self._last_tick = now
                     return
                 self._check_routes(transaction)
                 first = self._write(transaction)
             except Stale as stale:
                 log.info("%s: deciding again what is due: %s", self._stage.name, stale)
-                self._fresh = False
+                self._overtaken()
                 return
             except BaseException:
-                self._fresh = False
+                self._give_up()
                 raise
             self._committing = asyncio.create_task(self._commit(transaction, first, began))
             await self._settled()
@@ -238,20 +249,21 @@ class Worker:
         for _ in range(DECISIONS_ON_COMMANDS):
             began = time.monotonic()
             await self._settled()
-            await self._freshen()
+            await self._begin()
             try:
                 transaction, answers = stage.answer(commands)
                 self._check_routes(transaction)
                 if not transaction.changes_state():
                     if self._store.refresh():
                         raise Stale("another writer committed")
+                    self._store.leave_turn()
                     return answers
                 first = self._write(transaction)
             except Stale:
-                self._fresh = False
+                self._overtaken()
                 continue
             except BaseException:
-                self._fresh = False
+                self._give_up()
                 raise
             self._committing = asyncio.create_task(self._commit(transaction, first, began))
             await self._settled()
@@ -310,6 +322,32 @@ class Worker:
         if self._seen:
             self._seen.forget()
         self._fresh = True
+
+    async def _begin(self) -> None:
+        """Before every decision: caches are true. Where others write too, it is this worker's turn until what is decided is committed.
+        NotYet: others took too long."""
+        if self._turns:
+            await self._settled()
+            if not await asyncio.get_running_loop().run_in_executor(self._thread, self._store.take_turn):
+                raise NotYet("other writers take long")
+        try:
+            if self._turns:
+                others = self._store.refresh()
+                self._fresh = self._fresh and not others
+                self._turns = TURNS if others else self._turns - 1
+            await self._freshen()
+        except BaseException:
+            self._give_up()
+            raise
+
+    def _overtaken(self) -> None:
+        """What was decided counts for nothing. To decide again like that would lose again to whoever was faster: it is in their memory."""
+        self._give_up()
+        self._turns = TURNS
+
+    def _give_up(self) -> None:
+        self._fresh = False
+        self._store.leave_turn()
 
     def _still_at(self, batches: Sequence[Batch]) -> bool:
         """Whether only another writer's news made the batches stale: then they need not be fetched again."""

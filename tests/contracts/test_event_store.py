@@ -614,6 +614,83 @@ def test_postgres_ends_a_writer_that_was_stopped_in_the_middle_of_its_transactio
     ours.close()
 
 
+def test_a_turn_that_is_left_has_changed_nothing_and_lets_others_write(database: Database) -> None:
+    ours, theirs = database.open(), database.open()
+    assert ours.take_turn()
+    ours.refresh()
+    ours.leave_turn()
+    assert theirs.commit(Transaction(events=[event()])) == 1
+    assert ours.refresh()
+
+
+def test_who_writes_in_its_turn_lets_others_in_with_the_commit(database: Database) -> None:
+    ours, theirs = database.open(), database.open()
+    for version in (1, 3, 5):
+        for store, number in ((ours, version), (theirs, version + 1)):
+            assert store.take_turn()
+            store.refresh()
+            assert store.commit(Transaction(events=[event(version=number)])) == number
+
+
+def test_postgres_a_writer_in_its_turn_sees_the_newest_and_is_not_overtaken(postgres_address: str) -> None:
+    # given
+    connect = postgres(postgres_address)
+    ours, theirs = connect(), connect()
+    theirs.commit(Transaction(rows={"person": {"x": b"1"}}))
+    # when
+    assert ours.take_turn()
+    with ThreadPoolExecutor(1) as other:
+        overtaking = other.submit(theirs.commit, Transaction(rows={"person": {"x": b"2"}}))
+        assert ours.refresh()
+        assert ours.rows("person", ["x"]) == {"x": b"1"}
+        ours.commit(Transaction(rows={"person": {"x": b"3"}}))
+        # then
+        with pytest.raises(Stale):
+            overtaking.result()
+    assert theirs.rows("person", ["x"]) == {"x": b"3"}
+    ours.close()
+    theirs.close()
+
+
+def test_postgres_who_waits_too_long_for_a_turn_is_told_and_keeps_nobody_out(postgres_address: str) -> None:
+    # given
+    schema = "s" + uuid4().hex
+    ours, theirs = (PostgresEventStore(postgres_address, schema=schema, lock_seconds=0.1, **KINDS) for _ in range(2))
+    assert ours.take_turn()
+    # when
+    assert theirs.take_turn() is False
+    # then
+    ours.refresh()
+    ours.commit(Transaction(events=[event()]))
+    assert theirs.take_turn()
+    theirs.refresh()
+    theirs.commit(Transaction(events=[event(version=2)]))
+    ours.close()
+    theirs.close()
+
+
+def test_postgres_a_turn_that_goes_with_its_connection_makes_its_writer_stale(postgres_address: str) -> None:
+    # given
+    connect = postgres(postgres_address)
+    ours, theirs = connect(), connect()
+    assert ours.take_turn()
+    # when
+    with psycopg.connect(postgres_address, autocommit=True) as server:
+        server.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE state = 'idle in transaction' AND pid <> pg_backend_pid()"
+        )
+    theirs.refresh()
+    theirs.commit(Transaction(events=[event()]))
+    # then
+    with pytest.raises(psycopg.OperationalError):
+        ours.refresh()
+    with pytest.raises(Stale):
+        ours.commit(Transaction(events=[event()]))
+    assert ours.commit(Transaction(events=[event(version=2)])) == 2
+    ours.close()
+    theirs.close()
+
+
 def test_sqlite_gives_up_waiting_for_another_writer_and_has_written_nothing(tmp_path: Path) -> None:
     # given
     connect = sqlite(tmp_path)

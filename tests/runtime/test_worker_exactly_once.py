@@ -71,8 +71,10 @@ def test_nothing_is_lost_or_doubled_by_kill_9_at_random_moments(flow: CountingFl
     wait_until(lambda: flow.newest_snapshots() == flow.expected_snapshots())
 
 
-def test_two_workers_on_one_store_share_the_work_and_one_of_them_dies(flow: CountingFlow) -> None:
+@pytest.mark.parametrize("store", ["flow", "postgres_flow"])
+def test_two_workers_on_one_store_share_the_work_and_one_of_them_dies(store: str, request: pytest.FixtureRequest) -> None:
     # given
+    flow: CountingFlow = request.getfixturevalue(store)
     flow.send(20_000)
     first, second = flow.worker("--max-records", "1000"), flow.worker("--max-records", "1000")
     assert first.metrics_port
