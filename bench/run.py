@@ -63,7 +63,7 @@ class Sizes:
 
 
 FULL = Sizes(100_000, 500_000, 200_000, 200_000, 2_000, 30, rounds=3, peer_events=300_000, peer_customers=50_000)
-QUICK = Sizes(10_000, 50_000, 40_000, 20_000, 1_000, 5, rounds=1, peer_events=50_000, peer_customers=10_000)
+QUICK = Sizes(10_000, 50_000, 80_000, 20_000, 1_000, 5, rounds=1, peer_events=50_000, peer_customers=10_000)
 
 Told = Work | Shared | Latency | PeerWork | AboutPeer
 """What the listener is told as soon as it is known."""

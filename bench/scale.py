@@ -37,11 +37,15 @@ CUSTOMERS, EVENTS, BATCH = 10_000, 40_000, 2_600
 
 @dataclass(frozen=True)
 class Measured:
-    """One run of the bench, and the steps of the profile stage over PostgreSQL: with everything in memory, and with nothing."""
+    """One run of the bench, and the steps of the profile stage over PostgreSQL: with everything in memory, and with nothing.
+
+    ``before``: workers over one store as they were measured before they took turns, which cannot be measured any more.
+    """
 
     run: Result
     warm: Steps
     cold: Steps
+    before: list[Shared]
 
 
 @dataclass(frozen=True)
@@ -69,13 +73,13 @@ def measured_in(folder: Path) -> Measured:
     return msgspec.json.decode((folder / f"{NAME}.json").read_bytes(), type=Measured)
 
 
-def measure(command: str) -> Measured:
+def measure(command: str, before: list[Shared]) -> Measured:
     """Takes minutes. ValueError: work was lost or doubled."""
     result = run(PARTS, (), QUICK, command, Listener(print, print))
     if wrong := [one.wrong for one in result.shared if one.wrong]:
         raise ValueError(f"these figures count for nothing: {wrong}")
     warm, cold = (measured(CUSTOMERS, EVENTS, BATCH, postgres=True, forget=forget) for forget in (False, True))
-    return Measured(result, warm, cold)
+    return Measured(result, warm, cold, before)
 
 
 def shared(found: Measured, workers: int) -> Shared:
@@ -221,7 +225,9 @@ def main() -> None:
     parser.add_argument("--to", type=Path, default=DOCS, help="folder of scale.json and scale.md")
     options = parser.parse_args()
     if options.measure:
-        text = msgspec.json.format(msgspec.json.encode(measure("python -m bench.scale --measure")), indent=1)
+        text = msgspec.json.format(
+            msgspec.json.encode(measure("python -m bench.scale --measure", measured_in(options.to).before)), indent=1
+        )
         (options.to / f"{NAME}.json").write_bytes(text + b"\n")
     (options.to / f"{NAME}.md").write_text(page(measured_in(options.to)), encoding="utf-8")
 

@@ -58,8 +58,10 @@ SITS = """\
 makes its decision count for nothing, whoever it was about. It would decide again with nothing in memory ({cold:.0f} µs in place of
 {warm:.0f}), while the other, who was first, has everything in memory and would be first again. So a worker that was overtaken takes turns:
 it locks the store's head before it decides, and is not overtaken again; when nobody else wrote {turns} times in a row, it decides without.
-Four workers decided {again:.2f} times on each touchpoint, and spent {cpu:.1f} times the processor time of one, mostly for reading what they
-could not keep in memory. They do not scale: a second worker over one store is there for when the first one dies, not for speed.
+Four workers decided {again:.2f} times on each touchpoint, and spent {cpu:.1f} times the processor time of one. A second worker over one
+store is there for when the first one dies, not for speed: they work one at a time.
+
+Before there were turns, the same command measured ({events:,} touchpoints; 2026-11-25 23:36 UTC, commit `86bf2ee059`):
 """
 SIMULATED = """## Other designs, simulated
 
@@ -176,8 +178,14 @@ def _shared(found: Measured) -> Iterator[str]:
     one, four = (shared(found, workers) for workers in (1, 4))
     spent = [sum(each.cpu_us[who] for who in ("workers", "PostgreSQL")) for each in (one, four)]
     yield SITS.format(
-        cold=found.cold.decide, warm=found.warm.decide, turns=TURNS, again=four.decided / four.events, cpu=spent[1] / spent[0]
+        cold=found.cold.decide,
+        warm=found.warm.decide,
+        turns=TURNS,
+        again=four.decided / four.events,
+        cpu=spent[1] / spent[0],
+        events=found.before[0].events,
     )
+    yield from markdown(shared_table(found.before))
 
 
 def _simulated(found: Measured) -> Iterator[str]:
