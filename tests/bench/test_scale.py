@@ -29,8 +29,10 @@ def test_the_page_stands_on_runs_that_lost_and_doubled_nothing(found: Measured) 
 
 
 def test_the_steps_of_a_worker_and_its_server_add_up_to_what_they_spent(found: Measured) -> None:
-    costs, alone = costs_of(found), shared(found, 1).cpu_us
+    dear = replace(found, warm=replace(found.warm, decide=1.0, commit=2.0))
+    costs, alone = costs_of(dear), shared(dear, 1).cpu_us
     assert costs.read + costs.decide + costs.write == pytest.approx(alone["workers"] + alone["PostgreSQL"], abs=0.2)
+    assert costs_of(replace(found, warm=replace(found.warm, decide=1e6))).read == 1.0
 
 
 def test_every_unit_has_room_left_at_the_target(found: Measured) -> None:
