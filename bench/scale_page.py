@@ -48,8 +48,8 @@ bench.profile_stage --postgres`: {events:,} touchpoints of {customers:,} custome
 """
 SHARED = """## Several workers over one store
 
-{job}, worked off by one, two and four workers, each time over a new store. Every run was proven: each distinct `event_id` applied
-exactly once, each customer's sequence without a gap, each stored event published under its own id, every position at the end of its
+{job}, worked off by one, two and four workers, each time over a new store.
+Every run was proven: each distinct `event_id` applied exactly once, each customer's sequence without a gap, each stored event published under its own id, every position at the end of its
 partition, and all runs agree on who holds which identifier. [performance.md](performance.md) says how it is measured: `rapport bench
 --only workers`.
 """
@@ -82,13 +82,15 @@ FOLLOWS = """What follows:
   It must be able to keep the rest (`repair`). That lifts one store to what its one writer at a time can write.
 * Beyond that only more stores help. They gain with every worker, less what one hot customer costs the store that has it, and less what
   is passed on. So channels should send a customer's touchpoints under the same key wherever they know it.
-* Taking turns gets as much through as being overtaken all the time, on the processor time of one worker in place of all.
+* Taking turns gets as much through as being overtaken all the time, on far less processor time.
 * With one worker none of this costs anything: today's design is the simplest that is exact, and right until one worker is too slow.
 """
 MILLION = """## The arithmetic for {target:,} a second
 
 Cores in use, and units of which no core is busier than {busy:.0%}, so that there is room to catch up. A touchpoint becomes {loyalty:g}
-messages in `profile-events`, and projections reads {projections:g} messages for it. Workers are one process, and one core, each.
+messages in `profile-events`, and projections reads {projections:g} messages for it. Workers are one process, and one core, each. So few
+stores are enough only where several workers share one without waiting (`repair`); with a store for each worker (`shards`) it is as many
+as workers, and what is passed on comes on top.
 """
 NETWORK_WORDS = """\
 Kafka takes in {taken:,.0f} bytes for a touchpoint (all topics, as written on disk), sends {copied:,.0f} to followers ({copies} copies)
