@@ -49,9 +49,9 @@ bench.profile_stage --postgres`: {events:,} touchpoints of {customers:,} custome
 SHARED = """## Several workers over one store
 
 {job}, worked off by one, two and four workers, each time over a new store.
-Every run was proven: each distinct `event_id` applied exactly once, each customer's sequence without a gap, each stored event published under its own id, every position at the end of its
-partition, and all runs agree on who holds which identifier. [performance.md](performance.md) says how it is measured: `rapport bench
---only workers`.
+Every run was proven: each distinct `event_id` applied exactly once, each customer's sequence without a gap, each stored event published
+under its own id, every position at the end of its partition, and all runs agree on who holds which identifier.
+[performance.md](performance.md) says how it is measured: `rapport bench --only workers`.
 """
 SITS = """\
 **Where contention sits**: in the store's `head`. A writer counts on everything that it has in memory, so a commit of anybody else's
