@@ -50,7 +50,8 @@ class EntryPosted(LoyaltyEvent):
 
 
 class TierChanged(LoyaltyEvent):
-    """The account moved to another tier."""
+    """The account moved to another tier; or, where ``before`` is ``after``, it keeps its tier for longer than was said, or has it since
+    another moment than was said. Its snapshot shows since when and until when."""
 
     event: Literal["tier_changed"] = "tier_changed"
     programme: str

@@ -12,6 +12,7 @@ from services.loyalty.moments import due_ms
 from services.loyalty.moves import Entry, TierMove
 from services.loyalty.posting import Posting, difference
 from services.loyalty.programme import Programme
+from services.loyalty.tiers import Standing
 
 SETTLE_MS = 5_000
 """What is overdue when an account is folded waits so long: while a past is being loaded, more of it may be under way."""
@@ -29,6 +30,7 @@ class Batch:
         self.timers: dict[str, int | None] = {}
         self._programme, self._archive = programme, archive
         self._refold: dict[str, str] = {}
+        self._standing: dict[str, Standing | None] = {}  # of each account, as it was when the batch came to it first
         self._late: dict[str, list[Fact]] = {}
 
     def take(self, account: AccountRecord, anchor: str, fact: Fact) -> None:
@@ -67,24 +69,28 @@ class Batch:
             self._refold.clear()
 
     def touch(self, account: AccountRecord) -> None:
-        """It is to be saved."""
+        """It is to be saved. Call it before anything about the account changes."""
         self.said.touched[account.id] = account
+        self._standing.setdefault(account.id, account.state.standing)
 
     def end(self) -> None:
-        """Folds anew what must be, announces merges, sets timers."""
+        """Folds anew what must be, announces merges and what else changed of a tier, sets timers."""
         if self._refold:
             self._correct_all()
-        for account in self.said.touched.values():
+        for account in list(self.said.touched.values()):
             self._announce_merge(account)
+            if account.tier is not None and _terms(account.state.standing) != _terms(self._standing.get(account.id)):
+                self.restate(account, self._refold.get(account.id, "clock"))
             self._set_timer(account)
 
     def restate(self, account: AccountRecord, cause: str) -> None:
-        """Says the account's tier again, unless something was said in this batch, or never anything."""
+        """Says the account's tier again, and since when it has it, unless something was said in this batch, or never anything."""
         if account.sequence and account.id not in self.said.of:
-            tier, at = account.tier, self.said.recorded_at
+            tier, now = account.tier, self.said.recorded_at
             rules, standing = self._programme.tiers, account.state.standing
-            qualifying = tiers.qualifying(rules, standing, at) if rules and standing else 0
-            self.said.tier_changed(account, TierMove(tier, tier or "", at, qualifying, cause), cause)
+            qualifying = tiers.qualifying(rules, standing, now) if rules and standing else 0
+            since = standing.since if standing and standing.since else now
+            self.said.tier_changed(account, TierMove(tier, tier or "", since, qualifying, cause), cause)
             account.tier = tier
 
     # ---- posting
@@ -173,3 +179,8 @@ class Batch:
 
     def _programme_changed(self) -> str:
         return f"programme:{self._programme.version}"
+
+
+def _terms(standing: Standing | None) -> tuple[str, str | None]:
+    """Since when an account has its tier, and until when: what its snapshot shows, and no entry of the ledger says."""
+    return (standing.since, standing.until) if standing else ("", None)

@@ -23,7 +23,7 @@ class Standing(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Move(NamedTuple):
-    """The tier changed from one level to another. ``qualifying`` decided it."""
+    """The tier changed from one level to another, or was kept. ``qualifying`` decided it."""
 
     before: int
     after: int
@@ -68,15 +68,16 @@ def raised(tiers: Tiers, standing: Standing, at: str) -> tuple[Standing, Move | 
 
 
 def reviewed(tiers: Tiers, standing: Standing) -> tuple[Standing, Move | None]:
-    """At ``until``: kept for another period where the window still qualifies, else kept for the grace, else down to what it does."""
+    """At ``until``: kept for another period where the window still qualifies, else kept for the grace, else down to what it does. What is
+    kept moves too, from a level to itself: it is kept for longer than was said."""
     at = standing.until
     if at is None:
         return standing, None
     now = qualifying(tiers, standing, at)
-    reached = tiers.reached(now)
+    reached, kept = tiers.reached(now), Move(standing.level, standing.level, at, now)
     if reached >= standing.level:
-        return msgspec.structs.replace(standing, in_grace=False, until=days_later(at, tiers.period_days)), None
+        return msgspec.structs.replace(standing, in_grace=False, until=days_later(at, tiers.period_days)), kept
     if tiers.grace_days and not standing.in_grace:
-        return msgspec.structs.replace(standing, in_grace=True, until=days_later(at, tiers.grace_days)), None
+        return msgspec.structs.replace(standing, in_grace=True, until=days_later(at, tiers.grace_days)), kept
     until = days_later(at, tiers.period_days) if reached else None
     return Standing(reached, at, until, False, standing.window), Move(standing.level, reached, at, now)

@@ -85,6 +85,32 @@ def test_a_late_purchase_that_lifts_the_tier_is_the_cause_of_what_later_ones_ear
     assert installation.account(ANN)["tier"] == "silver"
 
 
+def test_a_late_purchase_that_changes_only_since_when_a_tier_is_held_is_told_too() -> None:
+    """It earns nothing, so that no entry says it."""
+    by_spend = TIERS.replace("{window", "{by: spend, currency: EUR, window").replace("threshold: 100", "threshold: 10000")
+    rules = "earn: [{id: base, currency: USD, points: 1}]" + by_spend.replace("threshold: 300", "threshold: 30000")
+    installation, world = reading(rules, ("ann", purchase("p", 5, 120_00)))
+    assert installation.account(ANN)["tier_since"] == written(moment(5))
+
+    installation.read([world.touch("ann", purchase("late", 1, 120_00))])
+
+    last = json.loads(installation.events()[-1].state)
+    assert (last["before"], last["after"], last["effective_at"], last["cause"]) == ("silver", "silver", written(moment(1)), "late")
+    account = installation.account(ANN)
+    assert (account["tier_since"], account["sequence"]) == (written(moment(1)), last["sequence"])
+    assert_ledger(installation, ANN, account)
+
+
+def test_that_a_tier_is_kept_for_longer_is_told() -> None:
+    installation, _ = reading(EUROS + TIERS, ("ann", purchase("p", 0, 120_00)))
+
+    installation.tick(21)
+
+    last = json.loads(installation.events()[-1].state)
+    assert (last["before"], last["after"], last["cause"]) == ("silver", "silver", "clock")
+    assert (installation.account(ANN)["tier_until"], installation.account(ANN)["sequence"]) == (written(moment(40)), last["sequence"])
+
+
 def test_a_late_fact_does_not_take_back_what_time_has_done() -> None:
     installation, world = reading(EXPIRING, ("ann", purchase("p", 0, 10_00)))
     installation.tick(10)

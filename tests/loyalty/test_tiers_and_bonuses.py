@@ -3,7 +3,7 @@
 from services.loyalty.account import Outcome
 from services.loyalty.moves import Entry
 from tests.loyalty.profile_world import identify, line, moment, purchase, redemption, refund, survey, written
-from tests.loyalty.told import EUROS, TIERS, entries, programme, tier_moves, told
+from tests.loyalty.told import EUROS, TIERS, entries, programme, tier_moves, tiers_kept, told
 
 
 def bonus_moments(outcome: Outcome) -> list[str]:
@@ -59,6 +59,7 @@ def test_a_tier_that_was_saved_has_a_grace_of_its_own_again() -> None:
 def test_a_tier_that_still_qualifies_when_its_period_ends_is_kept_for_another() -> None:
     outcome = told(programme(EUROS + TIERS), purchase("p", 0, 120_00), until=21)
     assert tier_moves(outcome) == [BASIC, ("basic", "silver", "2025-01-01")]
+    assert tiers_kept(outcome) == [("silver", "2025-01-21")]
     assert outcome.state.standing is not None
     assert outcome.state.standing.until == written(moment(40))
 

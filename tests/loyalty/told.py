@@ -31,8 +31,14 @@ def entries(outcome: Outcome) -> list[tuple[str, str, int]]:
 
 
 def tier_moves(outcome: Outcome) -> list[tuple[str | None, str, str]]:
-    """(before, after, day)"""
-    return [(move.before, move.after, move.at[:10]) for move in outcome.moves if isinstance(move, TierMove)]
+    """(before, after, day), of those to another tier."""
+    moves = [move for move in outcome.moves if isinstance(move, TierMove)]
+    return [(move.before, move.after, move.at[:10]) for move in moves if move.before != move.after]
+
+
+def tiers_kept(outcome: Outcome) -> list[tuple[str, str]]:
+    """(tier, day on which it was kept)"""
+    return [(move.after, move.at[:10]) for move in outcome.moves if isinstance(move, TierMove) and move.before == move.after]
 
 
 def remaining(state: AccountState) -> dict[str, int]:
