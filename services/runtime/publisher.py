@@ -13,7 +13,8 @@ from services.runtime.stage import Message, Stage
 PUBLISHED, SNAPSHOTS = "published", "snapshots"
 MARK_SECONDS = 1.0
 WAIT_SECONDS = 1.0
-SNAPSHOT_SHARE, LEAST_SHARE_SECONDS, SNAPSHOTS_AT_ONCE = 0.1, 0.05, 500
+SNAPSHOT_SHARE, SNAPSHOTS_AT_ONCE = 0.1, 500
+LEAST_SHARE_SECONDS, MOST_SHARE_SECONDS = 0.05, 0.5
 BEHIND_SECONDS = 0.5
 """How far apart parts of a round are while a backlog is worked off: most of its snapshots would be out of date at once."""
 
@@ -64,7 +65,7 @@ class Publisher:
             touched = self._outbox.take_touched()
             self._round.extend(sorted(touched.items(), key=lambda one: one[1]))
             self._covered, self._last_round = self._outbox.published, now
-        share = max(LEAST_SHARE_SECONDS, SNAPSHOT_SHARE * (now - self._last_share))
+        share = min(max(LEAST_SHARE_SECONDS, SNAPSHOT_SHARE * (now - self._last_share)), MOST_SHARE_SECONDS)
         self._last_share = now
         while self._round and time.monotonic() - now < share:
             part = [self._round.popleft() for _ in range(min(len(self._round), SNAPSHOTS_AT_ONCE))]

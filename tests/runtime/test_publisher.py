@@ -6,7 +6,9 @@ from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
-from services.runtime.publisher import BEHIND_SECONDS, SNAPSHOTS_AT_ONCE, Publisher
+import pytest
+
+from services.runtime.publisher import BEHIND_SECONDS, MOST_SHARE_SECONDS, SNAPSHOTS_AT_ONCE, Publisher
 from services.runtime.stage import Message
 
 MANY = 2 * SNAPSHOTS_AT_ONCE + 7
@@ -50,6 +52,23 @@ def test_whoever_keeps_up_makes_all_of_a_round_in_one_go() -> None:
 
     assert len(set(outbox.sent)) == MANY
     assert outbox.covered == [None, None, MANY]
+
+
+def test_however_long_ago_the_last_were_made_nobody_waits_longer_than_half_a_second_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As after a start, when as many may be missing as there are customers."""
+    clock, outbox = SimpleNamespace(now=6_000.0), Outbox()
+    monkeypatch.setattr("services.runtime.publisher.time.monotonic", lambda: clock.now)
+    made = Stage.snapshots
+
+    def slowly(self: Stage, touched: Iterable[UUID]) -> Iterator[Message]:
+        clock.now += 0.6 * MOST_SHARE_SECONDS
+        return made(self, touched)
+
+    monkeypatch.setattr(Stage, "snapshots", slowly)
+
+    publisher(outbox).take_snapshots(clock.now)
+
+    assert len(outbox.sent) == 2 * SNAPSHOTS_AT_ONCE
 
 
 def test_whoever_is_behind_makes_one_part_at_a_time_and_goes_on_where_it_was() -> None:
