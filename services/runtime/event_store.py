@@ -146,8 +146,8 @@ class EventStore(Protocol):
     def events_since(self, versions: Mapping[UUID, int]) -> list[RecordedEvent]:
         """Each originator's events after that version of it: one originator's together, in version order."""
 
-    def originators_after(self, id: int) -> list[UUID]:
-        """Each originator with an event after that notification id, once, in no particular order."""
+    def originators_after(self, id: int) -> dict[UUID, int]:
+        """Each originator with an event after that notification id → the id of its newest; in no particular order."""
 
     def watermark(self, name: str) -> int:
         """0 where never set."""

@@ -195,8 +195,8 @@ class MemoryEventStore:
         later = [event for event in self.events_after(0, maxsize) if event.version > versions.get(event.originator, maxsize)]
         return sorted(later, key=lambda event: (event.originator, event.version))
 
-    def originators_after(self, id: int) -> list[UUID]:
-        return list({event.originator for event in self.events_after(id, maxsize)})
+    def originators_after(self, id: int) -> dict[UUID, int]:
+        return {event.originator: event.id for event in self.events_after(id, maxsize)}
 
     def watermark(self, name: str) -> int:
         return self.database.watermarks.get(name, 0)

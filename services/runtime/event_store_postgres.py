@@ -121,9 +121,9 @@ class PostgresEventStore:
         columns = "notification_id, originator_id, originator_version, topic, state"
         return [RecordedEvent(*row) for row in self._select(f"SELECT {columns} FROM stored_events {where}", parameters)]
 
-    def originators_after(self, id: int) -> list[UUID]:
-        sql = "SELECT DISTINCT originator_id FROM stored_events WHERE notification_id > %s"
-        return [originator for (originator,) in self._select(sql, (id,))]
+    def originators_after(self, id: int) -> dict[UUID, int]:
+        sql = "SELECT originator_id, max(notification_id) FROM stored_events WHERE notification_id > %s GROUP BY originator_id"
+        return dict(self._select(sql, (id,)))
 
     def watermark(self, name: str) -> int:
         found = self._select("SELECT value FROM watermarks WHERE name = %s", (name,))

@@ -97,9 +97,9 @@ class SQLiteEventStore:
     def events_since(self, versions: Mapping[UUID, int]) -> list[RecordedEvent]:
         return list(events_since(self._db, versions))
 
-    def originators_after(self, id: int) -> list[UUID]:
-        sql = "SELECT DISTINCT originator_id FROM stored_events WHERE rowid > ?"
-        return [UUID(hex=originator) for (originator,) in self._db.execute(sql, (id,))]
+    def originators_after(self, id: int) -> dict[UUID, int]:
+        sql = "SELECT originator_id, MAX(rowid) FROM stored_events WHERE rowid > ? GROUP BY originator_id"
+        return {UUID(hex=originator): newest for originator, newest in self._db.execute(sql, (id,))}
 
     def watermark(self, name: str) -> int:
         found = self._db.execute("SELECT value FROM watermarks WHERE name = ?", (name,)).fetchone()

@@ -33,6 +33,8 @@ class CommittedEvents(TraceRows, Protocol):
 
     def events_after(self, id: int, limit: int) -> list[RecordedEvent]: ...
 
+    def originators_after(self, id: int) -> dict[UUID, int]: ...
+
 
 class Snapshots(NamedTuple):
     """Messages to send once every event up to `after` is out; then all originators up to `covered`, if given, are covered."""
@@ -223,9 +225,7 @@ class Outbox:
         return found
 
     def _remember_touched(self) -> None:
-        """Of the events published before this process led, those that no snapshot covers."""
-        at = self.covered
-        while at < self.published:
-            events = self._store.events_after(at, min(EVENTS_A_READ, self.published - at))
-            self.touched.update((event.originator, event.id) for event in events)
-            at = events[-1].id
+        """Of the events published before this process led, those that no snapshot covers. What was not published then is touched again."""
+        if self.covered < self.published:
+            newest = self._store.originators_after(self.covered)
+            self.touched.update((originator, min(id, self.published)) for originator, id in newest.items())

@@ -110,7 +110,7 @@ def test_a_new_store_is_empty(store: EventStore) -> None:
     assert everything(store) == ({}, {}, {}, [], [], 0)
     assert store.last_id == 0
     assert store.events_of(ALICE) == []
-    assert store.originators_after(0) == []
+    assert store.originators_after(0) == {}
     assert store.rows("person", ["nobody"]) == {}
 
 
@@ -144,9 +144,9 @@ def test_one_transaction_carries_everything_and_a_second_process_reads_it(databa
             RecordedEvent(3, ALICE, 2, "other", b'{"n":2}'),
         ]
         assert reader.events_after(1, 1) == [RecordedEvent(2, BOB, 1, "happened", b"{}")]
-        assert set(reader.originators_after(1)) == {ALICE, BOB}
-        assert reader.originators_after(2) == [ALICE]
-        assert reader.originators_after(3) == []
+        assert reader.originators_after(0) == {ALICE: 3, BOB: 2}
+        assert reader.originators_after(2) == {ALICE: 3}
+        assert reader.originators_after(3) == {}
 
 
 def test_ids_run_on_from_transaction_to_transaction(store: EventStore) -> None:
