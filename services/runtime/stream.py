@@ -75,7 +75,7 @@ FAUST_SETTINGS: dict[str, Any] = {
     "stream_buffer_maxsize": 2,  # fetches
     "broker_rebalance_timeout": 20.0,
     "broker_request_timeout": 20.0,
-    # A broker that has just started may not know its topics yet, and a group that then assigns partitions assigns none: until it asks again.
+    # A broker that has just started may not know its topics yet; a group that then assigns partitions assigns none until it asks again.
     "consumer_metadata_max_age_ms": 5_000,
     # Never: past it aiokafka leaves the group and waits for a fetch, which Faust does not make before it is back.
     "broker_max_poll_interval": 1e9,
