@@ -89,18 +89,24 @@ def _weights(customers: int, skew: float) -> list[float]:
     return list(accumulate((rank + 1) ** -skew for rank in range(customers)))
 
 
+def _queued(batches: list[list[Batch]], first: float) -> tuple[list[list[Batch]], list[tuple[float, int]]]:
+    """Each worker's batches, the next one last; and a heap of (when it first wants to write, worker): after ``first`` micros an event."""
+    queues = [list(reversed(each)) for each in batches]
+    ready = [(len(queue[-1]) * first, worker) for worker, queue in enumerate(queues) if queue]
+    heapify(ready)
+    return queues, ready
+
+
 def _optimistic(whole_head: bool, repair: bool = False) -> Callable[[list[list[Batch]], Costs, Traffic], Outcome]:
     """Decide first, and look when it is one's turn to write whether that still counts."""
 
     def run(batches: list[list[Batch]], costs: Costs, _: Traffic) -> Outcome:
-        queues = [list(reversed(each)) for each in batches]
+        first = costs.read + costs.decide
+        queues, ready = _queued(batches, first)
         changed: dict[int, int] = {}
         head = free = decided = 0.0
         number = 0
         tries, known = [0] * len(queues), [0] * len(queues)
-        first = costs.read + costs.decide
-        ready = [(len(queue[-1]) * first, worker) for worker, queue in enumerate(queues) if queue]
-        heapify(ready)
         while ready:
             at, worker = heappop(ready)
             if at < free:
@@ -132,10 +138,8 @@ def _optimistic(whole_head: bool, repair: bool = False) -> Callable[[list[list[B
 
 
 def _turns(batches: list[list[Batch]], costs: Costs, _: Traffic) -> Outcome:
-    queues = [list(reversed(each)) for each in batches]
+    queues, ready = _queued(batches, costs.read)
     free, last = 0.0, -1
-    ready = [(len(queue[-1]) * costs.read, worker) for worker, queue in enumerate(queues) if queue]
-    heapify(ready)
     while ready:
         at, worker = heappop(ready)
         if at < free:

@@ -105,13 +105,12 @@ def read(raw: bytes, arrived_at: str) -> tuple[Any, Any]:
         payload = decode(touchpoint.payload)
     except (msgspec.DecodeError, RecursionError) as error:
         raise _refused(error, path) from error
-    touchpoint.occurred_at = occurred_at = _time(touchpoint.occurred_at, "$.occurred_at")
-    touchpoint.received_at = received_at = _time(touchpoint.received_at or arrived_at, "$.received_at")
+    touchpoint.occurred_at = _time(touchpoint.occurred_at, "$.occurred_at")
+    touchpoint.received_at = _time(touchpoint.received_at or arrived_at, "$.received_at")
     if touchpoint.original_timestamp is not None:
         touchpoint.original_timestamp = _time(touchpoint.original_timestamp, "$.original_timestamp")
-    if not "1970" <= occurred_at <= received_at <= arrived_at:
-        _check_time(received_at, arrived_at, "$.received_at")
-        _check_time(occurred_at, received_at, "$.occurred_at")
+    _check_time(touchpoint.received_at, arrived_at, "$.received_at")
+    _check_time(touchpoint.occurred_at, touchpoint.received_at, "$.occurred_at")
     if touchpoint.context and memoryview(touchpoint.context)[0] != OPENING_BRACE:
         raise Unreadable("invalid", "Expected `object`", "$.context")
     return touchpoint, payload

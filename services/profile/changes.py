@@ -50,16 +50,10 @@ class Changes:
     def touchpoint_applied(self, customer: Customer, anchor: str, joined: Iterable[Member], touchpoint: Any, names: list[Name]) -> None:
         """The touchpoint was counted for the customer. It is changed: from now on it names identifiers as they are published."""
         touchpoint.identifiers = [name.held for name in names]
-        event = _Applied(
-            customer_id=customer.id,
-            sequence=customer.sequence + 1,
-            recorded_at=self.recorded_at,
-            cause=touchpoint.event_id,
-            anchor=anchor,
-            joined=[held(member) for member in joined] if joined else [],
-            touchpoint=touchpoint,
+        joined_by_it = [held(member) for member in joined]
+        self._add(
+            customer, _Applied(**self._head(customer, touchpoint.event_id), anchor=anchor, joined=joined_by_it, touchpoint=touchpoint)
         )
-        self._add(customer, event)
 
     def touchpoint_again(self, customer: Customer, state: bytes) -> None:
         """A touchpoint that was counted before, in a history that was lost. ``state``: its event there. Nobody joins by it."""

@@ -71,16 +71,9 @@ def take(facts: Facts, touchpoint: Any, payload: Any) -> None:
     if at > facts.last:
         facts.last = at
     facts.count += 1
-    kind, source = touchpoint.type, touchpoint.source
-    for tallies, name in ((facts.types, kind), (facts.channels, source)):
-        if name in tallies:
-            tally = tallies[name]
-            tally[0] += 1
-            if at > tally[1]:
-                tally[1] = at
-        else:
-            tallies[name] = [1, at]
-    if adder := _ADDERS.get(kind):
+    _tally(facts.types, touchpoint.type, at)
+    _tally(facts.channels, touchpoint.source, at)
+    if adder := _ADDERS.get(touchpoint.type):
         adder(facts, at, touchpoint.event_id, payload)
 
 

@@ -60,7 +60,6 @@ class ProfileStage:
         self._customers = Customers(store, remember, save_every)
         self._names = Names(identity, 2 * remember)
         self._now_micros = 0
-        self._tells = False
 
     def decide(self, records: Sequence[Record]) -> Transaction:
         transaction = Transaction()
@@ -118,10 +117,7 @@ class ProfileStage:
     def _usable(self, touchpoint: Any) -> list[Name]:
         region = self._identity.region(touchpoint.source)
         of = self._names.of
-        names = []
-        for one in touchpoint.identifiers:
-            if name := of(one.type, one.value, region):
-                names.append(name)
+        names = [name for one in touchpoint.identifiers if (name := of(one.type, one.value, region))]
         if not names:
             raise Unreadable("no_usable_identifier", "every identifier is blocked, or is none of its type", "$.identifiers")
         return names if len(names) == 1 else strongest_first(names)
@@ -175,7 +171,7 @@ class ProfileStage:
         changes.touchpoint_applied(customer, member.id, joined, touchpoint, names)
         seen = digest + customer.uuid.bytes + customer.sequence.to_bytes(8, "big")
         transaction.rows["touchpoints"][touchpoint.event_id] = seen
-        if self._tells:
+        if log.isEnabledFor(logging.DEBUG):
             log.debug("applied", extra={"event_id": touchpoint.event_id, "customer_id": customer.id, "sequence": customer.sequence})
         if touchpoint.type == "purchase":
             reshaped.add(customer.id)
@@ -219,11 +215,9 @@ class ProfileStage:
         return {id: -(-micros // 1000) for id, micros in until.items() if micros is not None}
 
     def _standing(self, customer: Customer) -> Standing:
-        buying = [facts for facts in self._customers.known_of(self._customers.held_by(customer)) if facts.orders]
-        if not buying:
-            return standing(self._lifecycle, None, (), self._now_micros)
-        first = min([facts.first_order for facts in buying if facts.first_order])
-        latest = sorted([order[0] for facts in buying for order in facts.orders[-2:]])[-2:]
+        known = self._customers.known_of(self._customers.held_by(customer))
+        first = min([facts.first_order for facts in known if facts.first_order], default=None)
+        latest = sorted([order[0] for facts in known for order in facts.orders[-2:]])[-2:]
         return standing(self._lifecycle, first, latest, self._now_micros)
 
     def _stand(self, customer: Customer, cause: str, changes: Changes, transaction: Transaction) -> None:
@@ -263,7 +257,6 @@ class ProfileStage:
 
     def _begin(self) -> Changes:
         self._customers.age()
-        self._tells = log.isEnabledFor(logging.DEBUG)
         return Changes(from_micros(self._now()))
 
     def _end(self, changes: Changes, transaction: Transaction) -> Transaction:
