@@ -104,7 +104,7 @@ def read(raw: bytes, arrived_at: str) -> tuple[Any, Any]:
         path = "$.payload"
         payload = decode(touchpoint.payload)
     except (msgspec.DecodeError, RecursionError) as error:
-        raise _refused(error, path) from error
+        raise _refused(error, path, raw) from error
     touchpoint.occurred_at = _time(touchpoint.occurred_at, "$.occurred_at")
     touchpoint.received_at = _time(touchpoint.received_at or arrived_at, "$.received_at")
     if touchpoint.original_timestamp is not None:
@@ -121,12 +121,18 @@ def payload_of(kind: str, version: int, raw: msgspec.Raw | bytes) -> Any:
     return _payload_decoders[kind, version](raw)
 
 
-def _refused(error: Exception, path: str) -> Unreadable:
+def json_mistake(error: Exception, text: bytes) -> str:
+    """What is wrong with it and at which byte: msgspec says the position of every mistake but that of an early end."""
+    early = "truncated" in str(error)
+    return f"the JSON ends too early (byte {len(text)})" if early else str(error)
+
+
+def _refused(error: Exception, path: str, raw: bytes) -> Unreadable:
     if isinstance(error, msgspec.ValidationError):
         detail, _, inner = str(error).partition(" - at `$")
         return Unreadable("invalid", detail, path + inner.rstrip("`"))
     if isinstance(error, msgspec.DecodeError):
-        return Unreadable("not_json", str(error), path)
+        return Unreadable("not_json", json_mistake(error, raw), path)
     return Unreadable("too_deep", REASONS["too_deep"], path)
 
 

@@ -6,6 +6,8 @@ from io import BytesIO
 
 import msgspec
 
+from schemas.reading import json_mistake
+
 WHITESPACE = b" \t\r\n"
 MANY_COMMAS = 500_000
 """Past this an array is scanned piece by piece, so that millions of tiny items are never in memory at once."""
@@ -46,13 +48,7 @@ def parse_object(body: bytes) -> msgspec.Raw:
     try:
         return _one.decode(body)
     except (msgspec.DecodeError, RecursionError) as error:
-        raise _unparsable(error, body) from error
-
-
-def _unparsable(error: Exception, body: bytes) -> Unparsable:
-    """msgspec says the position of every mistake but that of an early end."""
-    early = "truncated" in str(error)
-    return Unparsable(f"the JSON ends too early (byte {len(body)})" if early else str(error))
+        raise Unparsable(json_mistake(error, body)) from error
 
 
 def _object_or_lines(body: bytes, most: int) -> list[bytes]:
@@ -64,7 +60,7 @@ def _object_or_lines(body: bytes, most: int) -> list[bytes]:
         first, newline, _ = body.partition(b"\n")
         if newline and _is_json(first):
             return _bounded(_lines(body), most)
-        raise _unparsable(error, body) from error
+        raise Unparsable(json_mistake(error, body)) from error
     return [body]
 
 
@@ -90,7 +86,7 @@ def _elements(body: bytes) -> Iterator[bytes]:
     except RecursionError:
         return _scanned(body)
     except msgspec.DecodeError as error:
-        raise _unparsable(error, body) from error
+        raise Unparsable(json_mistake(error, body)) from error
 
 
 def _scanned(body: bytes) -> Iterator[bytes]:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from schemas.reading import Unreadable
+from schemas.reading import Unreadable, json_mistake
 from services.ingest import segment_orders
 from services.ingest.segment_fields import Fields, corrected_time, identifiers, invalid, object_at, text_of
 
@@ -40,7 +40,7 @@ def read_call(raw: bytes) -> Fields:
     except UnicodeDecodeError as error:
         raise Unreadable("not_utf8", str(error)) from error
     except msgspec.DecodeError as error:
-        raise Unreadable("not_json", str(error)) from error
+        raise Unreadable("not_json", json_mistake(error, raw)) from error
     except RecursionError as error:
         raise Unreadable("too_deep", "the JSON is nested too deep") from error
     if not isinstance(call, dict):

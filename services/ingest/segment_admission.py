@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from schemas.reading import Unreadable, read
+from schemas.reading import Unreadable, json_mistake, read
 from services.ingest.admission import Admission, Rejected, admit_one
 from services.ingest.items import Unparsable, parse_object
 from services.ingest.message_key import KeyOf
@@ -57,7 +57,7 @@ def read_batch(body: bytes) -> Batch:
     except msgspec.ValidationError as error:
         raise Unparsable(f'{error}: expected {{"batch": [calls], "sentAt": time}}') from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Unparsable(str(error)) from error
+        raise Unparsable(json_mistake(error, body)) from error
 
 
 def read_single(body: bytes) -> str | None:

@@ -292,7 +292,7 @@ def test_a_call_without_a_message_id_gets_one_and_the_write_key_is_never_kept() 
     ("raw", "reason", "told"),
     [
         (b'{"event":"\xff"}', "not_utf8", "invalid start byte"),
-        (b'{"event":', "not_json", "truncated"),
+        (b'{"event":', "not_json", "the JSON ends too early (byte 9)"),
         (b'{"event":' + b"[" * 100_000, "too_deep", "the JSON is nested too deep"),
         (b"17", "invalid", "expected an object: one call"),
     ],
@@ -400,10 +400,10 @@ def test_a_refused_call_names_the_field_in_segments_words(kind: str, call: dict[
 @pytest.mark.parametrize(
     ("body", "told"),
     [
-        (b"", "truncated"),
+        (b"", "the JSON ends too early (byte 0)"),
         (b"[]", 'expected {"batch": [calls], "sentAt": time}'),
         (b'{"batch":5}', 'expected {"batch": [calls], "sentAt": time}'),
-        (b'{"batch":[', "truncated"),
+        (b'{"batch":[', "the JSON ends too early (byte 10)"),
         (b"{}", "missing required field `batch`: expected"),
         (b'{"batch":' + b"[" * 10_000, "recursion"),
     ],
