@@ -12,6 +12,8 @@ CONNECTION_SETTINGS = {
     "async_insert": "0",
     # Blocks are joined up to this size before they are written: an insert's memory.
     "min_insert_block_size_bytes": str(64 * MEGABYTE),
+    # A query takes one thread for each such part of the free memory; by the engine's own measure, a gigabyte, none would take two.
+    "max_threads_min_free_memory_per_thread": str(64 * MEGABYTE),
     # The engine's own convenience for its command line: a server takes no `1 + 1`.
     "implicit_select": "0",
     "allow_introspection_functions": "0",

@@ -272,3 +272,8 @@ def test_many_connections_are_served_at_once(clickhouse: ClickHouseAddress) -> N
     assert time.monotonic() - started < 20 * 0.5
     for client in clients:
         client.disconnect()
+
+
+def test_a_query_works_on_every_core(client: Client) -> None:
+    pipeline = client.execute("EXPLAIN PIPELINE SELECT sum(number) FROM numbers_mt(100000000) SETTINGS max_threads = 2")
+    assert any("AggregatingTransform × 2" in line for (line,) in pipeline), pipeline
