@@ -1,22 +1,18 @@
 """How fast analysts are answered: a warehouse filled by ClickHouse itself, in the shape that the projections stage leaves.
 
-    python bench/projections_queries.py --touchpoints 1000000
-    python bench/projections_queries.py --touchpoints 10000000 --keep /var/tmp/warehouse
-
-A tenth as many customers as touchpoints; one in five of them was merged, so that views have something to resolve. Each query is
-asked three times, the best is shown: with parts as the load left them, and after ClickHouse merged them.
+A tenth as many customers as touchpoints; one in five of them was merged, so that views have something to resolve.
 """
 
-import argparse
 import tempfile
 import time
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
 import psutil
 
+from bench.latencies import percentiles
+from bench.result import Answered
 from services.embedded.clickhouse import running_clickhouse
 from services.projections.migrating import migrate_with
 from services.projections.pages import questions_in
@@ -54,100 +50,77 @@ CUSTOMERS = {
         FROM numbers({{low}}, {{step}})""",
     "identifier_moves": f"""
         SELECT {ID}, reinterpretAsUUID(sipHash128(number + 1)), number FROM numbers({{low}}, {{step}}) WHERE number % 5 = 0""",
-    "customers (customer, sequence, as_of, identifiers, orders, currency, divisor, gross_minor, net_minor, last_order_at, lifecycle)": f"""
-        SELECT {ID}, 1, now64(6), [concat('email:', {MAIL})], number % 9, 'USD', 100, number % 90000, number % 90000,
+    "customers (customer, sequence, as_of, identifiers, emails, orders, currency, divisor, net_minor, last_order_at, lifecycle)": f"""
+        SELECT {ID}, 1, now64(6), [concat('email:', {MAIL})], [{MAIL}], number % 9, 'USD', 100, number % 90000,
             toDateTime64('2025-01-01', 6, 'UTC') + number, 'active'
         FROM numbers({{low}}, {{step}}) WHERE number % 5 != 0""",
     "loyalty_accounts (account, sequence, as_of, programme, balance, tier)": f"""
         SELECT {ID}, 1, now64(6), 'rapport', number % 900, 'base' FROM numbers({{low}}, {{step}}) WHERE number % 5 != 0""",
 }
-ASKED: dict[str, str] = {
-    "count of touchpoints": "SELECT count() FROM rapport.touchpoints",
-    "channel_mix": "SELECT * FROM rapport.channel_mix FORMAT Null",
-    "daily_activity": "SELECT * FROM rapport.daily_activity FORMAT Null",
-    "one month by type": "SELECT type, uniqExact(customer_id) FROM rapport.touchpoints WHERE occurred_at >= '2026-05-01' GROUP BY type",
-    "conversations": "SELECT count(), countIf(awaiting), avg(response_seconds) FROM rapport.conversations",
-    "response_times": "SELECT * FROM rapport.response_times FORMAT Null",
-    "revenue": "SELECT currency, count(), uniqExact(customer_id), sum(total) FROM rapport.purchases GROUP BY currency",
-    "cohort_retention": "SELECT * FROM rapport.cohort_retention FORMAT Null",
-    "repeat_purchase": "SELECT * FROM rapport.repeat_purchase FORMAT Null",
-    "rfm": "SELECT segment, count() FROM rapport.rfm GROUP BY segment",
-    "lifecycle": "SELECT * FROM rapport.lifecycle FORMAT Null",
-    "loyalty_liability": "SELECT * FROM rapport.loyalty_liability FORMAT Null",
-    "customer_360, ten best": "SELECT * FROM rapport.customer_360 ORDER BY net DESC LIMIT 10 FORMAT Null",
-}
+QUESTIONS = Path(__file__).parent.parent / "docs" / "questions.sql"
+TIMES = 5
+"""How often each question is asked."""
+LOOK_UPS = 500
+"""How many customers are looked up, each once."""
+
+
+def answered(touchpoints: int, doing: Callable[[str], None], found: Callable[[Answered], None]) -> list[Answered]:
+    """The ten questions of docs/questions.md, then whatever is asked of one customer; ``found`` hears of each as soon as it is there."""
+    with tempfile.TemporaryDirectory(prefix="rapport-bench-") as folder, running_clickhouse(Path(folder)) as server:
+        warehouse = Warehouse(f"clickhouse://default@{server.host}:{server.tcp_port}", answer_seconds=600)
+        migrate_with(warehouse, "rapport")
+        doing(f"filling ClickHouse with {touchpoints:,} touchpoints")
+        fill(warehouse, touchpoints, touchpoints // 10)
+        process, every = psutil.Process(server.pid), list[Answered]()
+        for what, asks in asked(warehouse):
+            doing(f"asking ClickHouse: {what}")
+            every.append(timed(what, asks, process))
+            found(every[-1])
+        return every
 
 
 def fill(warehouse: Warehouse, touchpoints: int, customers: int) -> None:
-    """In steps, as batches would come."""
+    """In steps, as batches would come. What came before the last is merged, as ClickHouse does it after an hour."""
+    for low in range(0, customers, STEP):
+        for table, rows in CUSTOMERS.items():
+            warehouse.command(f"INSERT INTO rapport_store.{table} {rows.format(low=low, step=min(STEP, customers - low))}")
     for low in range(0, touchpoints, STEP):
+        if low + STEP >= touchpoints:
+            _merge(warehouse)
         for statement in FILLS.values():
             parts: dict[str, object] = {"total": touchpoints, "customers": customers, "low": low, "step": min(STEP, touchpoints - low)}
             parts |= {name: text.format(**parts) for name, text in (("type", TYPE), ("at", AT), ("anchor", ANCHOR))}
             warehouse.command(statement.format(**parts))
-    for low in range(0, customers, STEP):
-        for table, rows in CUSTOMERS.items():
-            warehouse.command(f"INSERT INTO rapport_store.{table} {rows.format(low=low, step=min(STEP, customers - low))}")
 
 
-def best_of_three(ask: Callable[[], object], server: psutil.Process) -> str:
-    """Milliseconds waited, and of CPU in ClickHouse."""
-    waited, worked = [], []
-    for _ in range(3):
-        started, before = time.perf_counter(), sum(server.cpu_times()[:2])
+def _merge(warehouse: Warehouse) -> None:
+    for table in (*FILLS, *(name.partition(" ")[0] for name in CUSTOMERS)):
+        warehouse.command(f"OPTIMIZE TABLE rapport_store.{table} FINAL")
+
+
+Asks = Sequence[Callable[[], object]]
+
+
+def asked(warehouse: Warehouse) -> Iterator[tuple[str, Asks]]:
+    """What is asked, and how, each time."""
+    for question in questions_in(QUESTIONS.read_text(encoding="utf-8")):
+        yield question.title, [partial(warehouse.select, question.query)] * TIMES
+    some = "SELECT customer_id, emails[1] FROM rapport.customers ORDER BY cityHash64(customer_id) LIMIT %(count)s"
+    customers, queries = warehouse.select(some, {"count": LOOK_UPS}), Queries(warehouse)
+    yield "a customer, by its id", [partial(queries.customer, id) for id, _ in customers]
+    yield "a customer, by its mail address", [partial(queries.customer_by_identifier, "email", address) for _, address in customers]
+    yield "its latest 50 touchpoints", [partial(queries.timeline, id) for id, _ in customers]
+    yield "its changes", [partial(queries.changes, id) for id, _ in customers]
+    yield "its loyalty account", [partial(queries.account, id) for id, _ in customers]
+
+
+def timed(what: str, asks: Asks, server: psutil.Process) -> Answered:
+    """One after the other, after a first that does not count."""
+    asks[0]()
+    waits, before = list[float](), sum(server.cpu_times()[:2])
+    for ask in asks:
+        began = time.perf_counter()
         ask()
-        waited.append(time.perf_counter() - started)
-        worked.append(sum(server.cpu_times()[:2]) - before)
-    return f"{min(waited) * 1000:6.0f} {min(worked) * 1000:6.0f}"
-
-
-def asked(warehouse: Warehouse) -> dict[str, Callable[[], object]]:
-    """Everything that is timed, by name."""
-    page = questions_in(Path("docs/questions.sql").read_text(encoding="utf-8"))
-    questions: dict[str, str] = {f"page: {question.title}": question.query for question in page}
-    every: dict[str, Callable[[], object]] = {name: partial(warehouse.select, query) for name, query in (ASKED | questions).items()}
-    return every | one_customer(warehouse)
-
-
-def one_customer(warehouse: Warehouse) -> dict[str, Callable[[], object]]:
-    queries = Queries(warehouse)
-    ((id,),) = warehouse.select("SELECT customer_id FROM rapport.customers LIMIT 1 OFFSET 1000")
-    return {
-        "customer: by mail address": lambda: queries.holder("email", "user.4242@example.com"),
-        "customer: by id": lambda: queries.customer(id),
-        "customer: timeline": lambda: queries.timeline(id),
-        "customer: account": lambda: queries.account(id),
-        "customer: changes": lambda: queries.changes(id),
-        "customer: where customer_id": lambda: warehouse.select(
-            "SELECT count() FROM rapport.touchpoints WHERE customer_id = %(id)s", {"id": id}
-        ),
-    }
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--touchpoints", type=int, default=1_000_000)
-    parser.add_argument("--keep", type=Path, help="directory of the warehouse, used again if it is filled")
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory() if options.keep is None else nullcontext(str(options.keep)) as folder:
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        with running_clickhouse(Path(folder)) as server:
-            warehouse = Warehouse(f"clickhouse://default@{server.host}:{server.tcp_port}", answer_seconds=600)
-            migrate_with(warehouse, "rapport")
-            if warehouse.select("SELECT count() FROM rapport_store.loyalty_accounts")[0][0] == 0:
-                fill(warehouse, options.touchpoints, options.touchpoints // 10)
-            parts = (
-                "SELECT count(), sum(rows), formatReadableSize(sum(bytes_on_disk)) FROM system.parts WHERE active AND table = 'touchpoints'"
-            )
-            print("touchpoints, parts, rows, bytes:", warehouse.select(parts)[0])
-            process = psutil.Process(server.pid)
-            loaded = {name: best_of_three(ask, process) for name, ask in asked(warehouse).items()}
-            for table in ("touchpoints", "purchases", "identifier_holders", "identifier_moves", "customers", "loyalty_accounts"):
-                warehouse.command(f"OPTIMIZE TABLE rapport_store.{table} FINAL")
-            print(f"{'milliseconds: waited, CPU':70s} {'as loaded':>13s} {'merged':>13s}")
-            for name, ask in asked(warehouse).items():
-                print(f"{name[:70]:70s} {loaded[name]} {best_of_three(ask, process)}")
-
-
-if __name__ == "__main__":
-    main()
+        waits.append(time.perf_counter() - began)
+    worked = sum(server.cpu_times()[:2]) - before
+    return Answered(what, len(asks), percentiles(waits), round(worked / len(asks) * 1000, 1))

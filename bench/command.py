@@ -11,7 +11,7 @@ from rich.table import Table as Grid
 from bench import report
 from bench.latencies import Latency
 from bench.peers.catalogue import named
-from bench.result import AboutPeer, Result, Shared, Work, stored
+from bench.result import AboutPeer, Answered, Result, Shared, Work, stored
 from bench.run import FULL, PARTS, QUICK, Listener, Told, run
 
 WIDE = 160
@@ -47,6 +47,8 @@ def said(found: Told) -> str:
         return f"{found.what} at {found.offered_per_second:,} a second: p50 {middle:g} ms, p99 {late:g} ms, most {most:g} ms"
     if isinstance(found, AboutPeer):
         return f"{found.title} cannot run here: {found.missing}"
+    if isinstance(found, Answered):
+        return f"{found.what}: p50 {found.ms['50']:g} ms, most {found.ms['100']:g} ms, {found.cpu_ms:g} ms of ClickHouse's CPU"
     if isinstance(found, Work):
         return f"{found.what}: {found.per_second:,} a second, {found.spent[0].cpu_us:g} µs of its own CPU each"
     if isinstance(found, Shared):
@@ -81,6 +83,8 @@ def _tables(result: Result) -> Sequence[tuple[str, report.Table]]:
         tables.append(("Ingest, and POST to row", report.work_table([*result.ingest, *result.end_to_end])))
     if result.latencies:
         tables.append(("Latency, from when each request was due", report.latency_table(result.latencies)))
+    if result.answers:
+        tables.append((f"Questions to ClickHouse: {result.asked_of}", report.answer_table(result.answers)))
     if result.peer_work:
         tables.append((f"The simple job: {result.simple_job}", report.peer_table(result)))
     return tables

@@ -11,11 +11,12 @@ from clickhouse_driver import Client
 
 from bench.latencies import Latency, latency
 from bench.result import Work
-from bench.stack import WHILE_MEASURING, Stack, wait_for
+from bench.stack import WHILE_MEASURING, Service, Stack, wait_for
 from bench.traffic import touchpoints
 from bench.usage import Watch
 
-SERVICES = ("ingest", "profile", "loyalty", "projections")
+STAGES = ("profile", "loyalty", "projections")
+SERVICES = ("ingest", *STAGES)
 BATCH = 100
 LOOK_SECONDS = 0.02
 """How long to wait between two questions whether an event is there: each costs ClickHouse 2 ms."""
@@ -64,6 +65,22 @@ def paced(stack: Stack, per_second: int, seconds: int) -> Latency:
         thread.join()
     _each_once(client, seen + events)
     return latency("POST to row in ClickHouse", per_second, waits[events // 10 :])
+
+
+def settled(stack: Stack) -> None:
+    """Returns when every stage has worked off and published all that came, and has had nothing to do for three seconds."""
+    looks = 0
+
+    def is_settled() -> bool:
+        nonlocal looks
+        looks = looks + 1 if not any(_behind(stack.services[name]) for name in STAGES) else 0
+        return looks == 3
+
+    wait_for(is_settled, "every stage to have nothing left to do", every=1.0)
+
+
+def _behind(service: Service) -> float:
+    return service.metric("rapport_lag_messages") + service.metric("rapport_unpublished_events")
 
 
 def _bodies(customers: int, events: int, size: int = BATCH) -> Iterator[bytes]:

@@ -14,6 +14,7 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import cycle
 from typing import cast
 
 import psutil
@@ -21,8 +22,8 @@ import uvloop
 
 from bench.latencies import Latency, latency
 from bench.result import Work
-from bench.stack import Stack, running_stack
-from bench.usage import Watch
+from bench.stack import Service, Stack, running_stack
+from bench.usage import Measured, Together, Watch
 
 ID_PLACE = b"@@@@@@@@@@@@"
 PREPARED = 40
@@ -159,8 +160,8 @@ def load(stack: Stack, way: Way, due: Due) -> Tally:
     async def send() -> None:
         loop = asyncio.get_running_loop()
         senders = [Sender(head, prepared, tally, due, number * 1_000_000) for number in range(way.connections)]
-        for sender in senders:
-            await loop.create_connection(lambda sender=sender: sender, "127.0.0.1", stack.services["ingest"].port)  # type: ignore[misc]
+        for sender, replica in zip(senders, cycle(_replicas(stack))):
+            await loop.create_connection(lambda sender=sender: sender, "127.0.0.1", replica.port)  # type: ignore[misc]
         await asyncio.gather(*(sender.closed for sender in senders))
 
     uvloop.run(send())
@@ -170,7 +171,8 @@ def load(stack: Stack, way: Way, due: Due) -> Tally:
 def fastest(stack: Stack, way: Way, seconds: float) -> Work:
     """As many as ingest answers, after a warm-up. ValueError where it did not take all of them."""
     load(stack, way, without_pause(min(seconds, 2.0)))
-    processes = {"ingest": stack.services["ingest"].process, "kafka": stack.backends["kafka"], "sender (the bench)": psutil.Process()}
+    ingest = Together(replica.process for replica in _replicas(stack))
+    processes: dict[str, Measured] = {"ingest": ingest, "kafka": stack.backends["kafka"], "sender (the bench)": psutil.Process()}
     with Watch(processes) as watch:
         begun = time.perf_counter()
         tally = load(stack, way, without_pause(seconds))
@@ -178,8 +180,14 @@ def fastest(stack: Stack, way: Way, seconds: float) -> Work:
         if tally.failed or not tally.answered:
             raise ValueError(f"{way.name}: {tally.failed} requests were not taken, {tally.answered} were")
         events = tally.answered * way.events
-        note = f"{tally.answered / took:,.0f} requests/s on {way.connections} connections"
+        replicas = len(_replicas(stack))
+        note = f"{tally.answered / took:,.0f} requests/s on {way.connections} connections" + f" to {replicas} replicas" * (replicas > 1)
         return Work(way.name, events, took, watch.spent(events), note)
+
+
+def _replicas(stack: Stack) -> list[Service]:
+    """Every ingest of the stack. They share nothing, and connections are dealt out among them in turn."""
+    return [service for name, service in stack.services.items() if name.startswith("ingest")]
 
 
 def paced(stack: Stack, way: Way, seconds: float) -> Latency:

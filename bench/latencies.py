@@ -1,4 +1,4 @@
-"""How long things took, as an HDR histogram.
+"""How long things took, as HDR histograms.
 
 Whoever records takes the time from the moment something was due, not from when it could be begun: a stall then counts for all that
 waited behind it (no coordinated omission).
@@ -25,8 +25,13 @@ class Latency:
 
 def latency(what: str, offered_per_second: int, seconds: Iterable[float]) -> Latency:
     """Of all the waits, in seconds."""
+    waits = list(seconds)
+    return Latency(what, offered_per_second, len(waits), percentiles(waits))
+
+
+def percentiles(seconds: Iterable[float]) -> dict[str, float]:
+    """Percentile → milliseconds, for each of PERCENTILES."""
     histogram = HdrHistogram(1, LONGEST_US, 3)
     for one in seconds:
         histogram.record_value(min(max(1, round(one * 1e6)), LONGEST_US))
-    ms = {f"{share:g}": round(histogram.get_value_at_percentile(share) / 1000, 2) for share in PERCENTILES}
-    return Latency(what, offered_per_second, histogram.get_total_count(), ms)
+    return {f"{share:g}": round(histogram.get_value_at_percentile(share) / 1000, 2) for share in PERCENTILES}

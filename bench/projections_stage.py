@@ -3,7 +3,7 @@
     python bench/projections_stage.py --messages 200000
 
 Rows a second, and CPU microseconds a row: of this process (reading, making rows, inserting) and of ClickHouse (writing, merging).
-Kafka is not in it. How fast analysts are answered: bench/projections_queries.py.
+Kafka is not in it. How fast analysts are answered: bench/analysts.py.
 """
 
 import argparse

@@ -12,7 +12,7 @@ from statistics import median
 from bench import words
 from bench.charts import Bar, bars, curves
 from bench.latencies import PERCENTILES, Latency
-from bench.result import AboutPeer, Kept, PeerWork, Result, Shared, Work, read, stored, work_of
+from bench.result import AboutPeer, Answered, Kept, PeerWork, Result, Shared, Work, read, stored, work_of
 
 NAME = "performance"
 SHOWN = (50.0, 90.0, 99.0, 99.9, 100.0)
@@ -49,6 +49,7 @@ def page(result: Result) -> str:
             *_ingest(result),
             *_whole_path(result),
             *_latencies(result),
+            *_answers(result),
             *_peers(result),
             words.TAIL,
         ]
@@ -197,6 +198,17 @@ def latency_table(latencies: Sequence[Latency]) -> Table:
         for one in latencies
     ]
     return Table(head, rows)
+
+
+def _answers(result: Result) -> Iterator[str]:
+    if result.answers:
+        yield words.ANSWERS.format(what=result.asked_of)
+        yield from markdown(answer_table(result.answers))
+
+
+def answer_table(answers: Sequence[Answered]) -> Table:
+    rows = [(one.what, f"{one.times:,}", *(f"{one.ms[share]:,g}" for share in ("50", "99", "100")), f"{one.cpu_ms:,g}") for one in answers]
+    return Table(("question", "asked", "p50 ms", "p99 ms", "most ms", "CPU ms: ClickHouse"), rows)
 
 
 def _stage_picture(stages: Sequence[Work]) -> str:

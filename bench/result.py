@@ -67,6 +67,17 @@ class Shared:
 
 
 @dataclass(frozen=True)
+class Answered:
+    """A question to ClickHouse, asked so many ``times``. ``ms``: percentile → milliseconds, as a Latency's; ``cpu_ms``: of ClickHouse's
+    processor time, the mean."""
+
+    what: str
+    times: int
+    ms: dict[str, float]
+    cpu_ms: float
+
+
+@dataclass(frozen=True)
 class PeerWork:
     """One peer (or Rapport) on the simple job, once. ``visible_every_ms``: how far apart its output became visible to readers of
     committed records. Its work counts only where ``wrong``, what its output is found to differ in, is empty."""
@@ -112,6 +123,8 @@ class Result:
     ingest: list[Work] = field(default_factory=list)
     end_to_end: list[Work] = field(default_factory=list)
     latencies: list[Latency] = field(default_factory=list)
+    asked_of: str = ""
+    answers: list[Answered] = field(default_factory=list)
     simple_job: str = ""
     peers: list[AboutPeer] = field(default_factory=list)
     peer_work: list[PeerWork] = field(default_factory=list)

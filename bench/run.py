@@ -5,16 +5,16 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from bench import ingest_load
+from bench import analysts, ingest_load
 from bench.drain import drain, fill, messages_in
-from bench.end_to_end import SERVICES, paced, sustained
+from bench.end_to_end import SERVICES, paced, settled, sustained
 from bench.latencies import Latency
 from bench.machine import begun
 from bench.peers.catalogue import Peer
 from bench.peers.environments import CannotPrepare
 from bench.peers.expected import expected
 from bench.peers.running import RAPPORT, RAPPORT_WITH_LOYALTY, Job, make_topic, run_peer, run_rapport
-from bench.result import AboutPeer, Kept, PeerWork, Result, Shared, Work
+from bench.result import AboutPeer, Answered, Kept, PeerWork, Result, Shared, Work
 from bench.shared_store import RUNS, work_off
 from bench.stack import running_stack
 from bench.traffic import simple_touchpoints, touchpoints
@@ -22,7 +22,7 @@ from schemas import topics
 from services.cli.version import version
 
 STAGES = ("profile", "loyalty", "projections")
-PARTS = (*STAGES, "workers", "ingest", "end-to-end", "peers")
+PARTS = (*STAGES, "workers", "ingest", "end-to-end", "questions", "peers")
 READS = {
     "profile": (topics.TOUCHPOINTS.name,),
     "loyalty": (topics.PROFILE_CHANGES.name,),
@@ -49,7 +49,8 @@ OURS = (
 @dataclass(frozen=True)
 class Sizes:
     """How much is measured. ``shared``: touchpoints that several workers share; ``seconds``: of each way to send to ingest, and of
-    the fixed rhythm; ``paced``: touchpoints a second in it; ``rounds``: how often each peer runs, each time on a new stack."""
+    the fixed rhythm; ``paced``: touchpoints a second in it; ``asked``: touchpoints in ClickHouse, of which questions are asked;
+    ``rounds``: how often each peer runs, each time on a new stack."""
 
     customers: int
     events: int
@@ -57,15 +58,16 @@ class Sizes:
     sustained: int
     paced: int
     seconds: int
+    asked: int
     rounds: int
     peer_events: int
     peer_customers: int
 
 
-FULL = Sizes(100_000, 500_000, 200_000, 200_000, 2_000, 30, rounds=3, peer_events=300_000, peer_customers=50_000)
-QUICK = Sizes(10_000, 50_000, 80_000, 20_000, 1_000, 5, rounds=1, peer_events=50_000, peer_customers=10_000)
+FULL = Sizes(100_000, 500_000, 200_000, 200_000, 2_000, 30, 10_000_000, rounds=3, peer_events=300_000, peer_customers=50_000)
+QUICK = Sizes(10_000, 50_000, 80_000, 20_000, 1_000, 5, 1_000_000, rounds=1, peer_events=50_000, peer_customers=10_000)
 
-Told = Work | Shared | Latency | PeerWork | AboutPeer
+Told = Work | Shared | Latency | Answered | PeerWork | AboutPeer
 """What the listener is told as soon as it is known."""
 
 
@@ -90,6 +92,9 @@ def run(parts: Sequence[str], peers: Sequence[Peer], sizes: Sizes, command: str,
         _ingest(sizes, result, listener)
     if "end-to-end" in parts:
         _end_to_end(sizes, result, listener)
+    if "questions" in parts:
+        result.asked_of = f"{sizes.asked:,} touchpoints of {sizes.asked // 10:,} customers"
+        result.answers = analysts.answered(sizes.asked, listener.doing, listener.found)
     if "peers" in parts:
         _simple_job(peers, sizes, result, listener)
     result.about = started.ended(command)
@@ -134,6 +139,10 @@ def _ingest(sizes: Sizes, result: Result, listener: Listener) -> None:
             listener.doing(f"{way.name}: {way.paced:,} requests a second")
             result.latencies.append(ingest_load.paced(stack, way, sizes.seconds))
             listener.found(result.latencies[-1])
+        listener.doing("ingest, single events, a second replica beside the first")
+        stack.start("ingest", "ingest, second replica")
+        result.ingest.append(ingest_load.fastest(stack, ingest_load.SINGLE, sizes.seconds))
+        listener.found(result.ingest[-1])
 
 
 def _end_to_end(sizes: Sizes, result: Result, listener: Listener) -> None:
@@ -143,6 +152,8 @@ def _end_to_end(sizes: Sizes, result: Result, listener: Listener) -> None:
         listener.doing("POST to row: as fast as it is taken")
         result.end_to_end.append(sustained(stack, sizes.customers, sizes.sustained))
         listener.found(result.end_to_end[-1])
+        listener.doing("the stages work off what is left")
+        settled(stack)
         listener.doing(f"POST to row: {sizes.paced:,} touchpoints a second")
         result.latencies.append(paced(stack, sizes.paced, sizes.seconds))
         listener.found(result.latencies[-1])

@@ -42,6 +42,12 @@ LATENCIES = """## Latency
 Sent in a fixed rhythm, whatever the answers. Each wait counts from the moment its request was **due**, so that a stall counts for all that
 waited behind it (no coordinated omission). HDR histograms of three digits.
 """
+ANSWERS = """## Questions to ClickHouse
+
+Asked one after the other while nothing else goes on, of {what}, a fifth of them merged into others: the questions of
+[questions.md](questions.md), and what is asked of one customer, each time another. All but the last 250,000 touchpoints are in merged
+parts, as ClickHouse leaves them after an hour.
+"""
 PEERS = """## Beside its peers
 
 One simple job, the same touchpoints, the same broker, one after the other, one process each ({job}; each customer known by its id

@@ -13,7 +13,9 @@ def add_to(app: typer.Typer) -> None:
 def bench(
     only: Annotated[
         str | None,
-        typer.Option(metavar="PART,…", help="Measure only these: profile, loyalty, projections, workers, ingest, end-to-end, peers."),
+        typer.Option(
+            metavar="PART,…", help="Measure only these: profile, loyalty, projections, workers, ingest, end-to-end, questions, peers."
+        ),
     ] = None,
     peers: Annotated[bool, typer.Option("--peers", help="Other stream processors too, at one simple job on the same broker.")] = False,
     peer: Annotated[list[str] | None, typer.Option(help="Only this peer; may be given several times. Implies --peers.")] = None,

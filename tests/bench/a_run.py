@@ -1,8 +1,8 @@
 """A made-up run of the bench, in which everything was measured."""
 
-from bench.latencies import latency
+from bench.latencies import latency, percentiles
 from bench.machine import About
-from bench.result import AboutPeer, Kept, PeerWork, Result, Shared, Work
+from bench.result import AboutPeer, Answered, Kept, PeerWork, Result, Shared, Work
 from bench.usage import Spent
 
 ABOUT = About(
@@ -44,6 +44,8 @@ def a_run() -> Result:
         ingest=[ingest],
         end_to_end=[path],
         latencies=[latency("POST to row in ClickHouse", 2_000, [0.1] * 98 + [0.4, 1.25])],
+        asked_of="10,000,000 touchpoints of 1,000,000 customers",
+        answers=[Answered("How much did customers buy?", 5, percentiles([0.1, 0.2, 0.25, 0.3, 0.4]), 410.0)],
         simple_job="100,000 touchpoints of 20,000 customers, 3 rounds",
         peers=[
             AboutPeer("rapport", "Rapport, profile stage", "0.1.0", "exactly once", "SQLite"),

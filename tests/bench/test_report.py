@@ -46,6 +46,7 @@ def test_a_report_is_a_page_its_pictures_and_what_both_are_made_of(tmp_path: Pat
         "- 2 over PostgreSQL, of the time in which a worker has a transaction open: 25% for another writer.",
         "| ingest, batches of 100 | 40,000 | 400 requests/s | ingest | 22.0 | 120 |",
         "**10,000 a second**",
+        "| How much did customers buy? | 5 | 250.11 | 400.13 | 400.13 | 410 |",
         "| Rapport, profile stage | 25,000 | 20,000 to 50,000 | 30.0 | 10.0 | 150 | 250 ms |",
         "2 cores of a processor, 24 GB",
         "`rapport bench --peers --out docs`, 31.5 minutes",
