@@ -4,11 +4,10 @@ import logging
 import time
 import uuid
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from schemas import times
 from schemas.quarantine import glimpse
+from schemas.times import from_millis
 from schemas.topics import QUARANTINE, TOUCHPOINTS
 from services.ingest.admission import Admission, admit
 from services.ingest.answers import Answer, calls_taken, refused, touchpoints_taken
@@ -31,11 +30,10 @@ from services.runtime.tracing import TRACEPARENT, checked
 RequestHeaders = dict[bytes, bytes]
 Take = Callable[[RequestHeaders, Receive, Hold], Awaitable[Answer]]
 """Takes one request in; what it raises becomes the answer."""
-Now = Callable[[], datetime]
 
 
 class Arrival(NamedTuple):
-    """When a request's body was whole: ``text`` is canonical; ``milliseconds`` since 1970, rounded down, is the time of its records."""
+    """When a request's body was whole, to the millisecond that its records have in Kafka. ``text`` is canonical."""
 
     text: str
     milliseconds: int
@@ -56,9 +54,8 @@ class Door:
         max_body_bytes: int,
         max_batch: int,
         max_pending_bytes: int,
-        now: Now = lambda: datetime.now(UTC),
     ) -> None:
-        self.keys, self.appender, self._key_of, self._now = keys, appender, key_of, now
+        self.keys, self.appender, self._key_of = keys, appender, key_of
         self._max_body_bytes, self._max_batch = max_body_bytes, max_batch
         self.pending = PendingBytes(max_pending_bytes)
         metrics.INGEST_PENDING_BYTES.set_function(lambda: self.pending.held)
@@ -104,7 +101,7 @@ class Door:
         """``POST /v1/touchpoints``: one, an array, or NDJSON."""
         source = key_of_request(self.keys, headers).source
         body = await read_body(headers, receive, self._max_body_bytes, hold)
-        arrival = self._arrival()
+        arrival = _arrival()
         items = split(body, headers.get(b"content-type", b"").decode("latin-1"), self._max_batch)
         admission = admit(items, source, arrival.text, self._key_of)
         await self._append(admission, source, arrival, headers)
@@ -131,14 +128,10 @@ class Door:
         return take
 
     async def _calls(self, calls: list[bytes], kind: str | None, shared: Shared, source: str, headers: RequestHeaders) -> Answer:
-        arrival = self._arrival()
+        arrival = _arrival()
         admission = admit_calls(calls, kind, shared, source, arrival.text, self._key_of, lambda: str(uuid.uuid4()))
         await self._append(admission, source, arrival, headers)
         return calls_taken(admission)
-
-    def _arrival(self) -> Arrival:
-        now = self._now()
-        return Arrival(times.written(now), int(now.timestamp()) * 1000 + now.microsecond // 1000)
 
     async def _append(self, admission: Admission, source: str, arrival: Arrival, headers: RequestHeaders) -> None:
         """Returns when Kafka has acknowledged what was admitted, and what was rejected in quarantine."""
@@ -164,6 +157,11 @@ class Entry:
 
 
 _accepted = metrics.INGEST_ITEMS.labels("accepted", "")
+
+
+def _arrival() -> Arrival:
+    milliseconds = time.time_ns() // 1_000_000
+    return Arrival(from_millis(milliseconds), milliseconds)
 
 
 def _refused(refusal: Refusal) -> Answer:
