@@ -31,6 +31,8 @@ STAGES = SERVICES[1:]
 PROGRAMME = Path(__file__).with_name("programme.yaml")
 WATCH_SECONDS = 0.05
 SESSION_SECONDS = "2"
+CUSTOMERS_IN_MEMORY = "2000"
+"""So few that they come and go in memory, and that its growth until it is full is not taken for one without end."""
 """Shorter than a real one, so that dead workers are noticed, and live ones taken for dead, more often."""
 
 
@@ -85,6 +87,7 @@ class Stack:
             "RAPPORT_LOYALTY_PROGRAMME": str(PROGRAMME),
             "RAPPORT_LOG_LEVEL": "info",
             "RAPPORT_STAGE_SESSION_SECONDS": SESSION_SECONDS,
+            "RAPPORT_STAGE_CACHE": CUSTOMERS_IN_MEMORY,
             "RAPPORT_LOYALTY_PORT": str(door),
             ("RAPPORT_INGEST_PORT" if name == "ingest" else "RAPPORT_STAGE_METRICS_PORT"): str(port),
             **(settings or {}),

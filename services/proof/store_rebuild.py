@@ -187,6 +187,7 @@ class _Rebuild:
     async def _trusted(self) -> StoreSnapshot | None:
         """The live store; None where it is missing, damaged, or an old copy that does not know what was published."""
         published = await highest_id(self._log, self._plan.process.publishes)
+        self._progress("looking at the live store", 0, 0)
         if not self._exchange.is_sound():
             return None
         live = self._exchange.snapshot()

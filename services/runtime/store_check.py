@@ -25,12 +25,13 @@ starts, and the whole while it runs."""
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.2, 5.0
 
 
-def check_file(path: Path) -> None:
-    """Raises StoreLost where SQLite cannot use the file. One that is missing or empty is none yet, which says nothing."""
+def check_file(path: Path, whole: bool = False) -> None:
+    """Raises StoreLost where SQLite cannot use the file. One that is missing or empty is none yet, which says nothing. ``whole``: also of
+    a large file all is looked at, which takes seconds a gigabyte."""
     if not path.exists() or not path.stat().st_size:
         return
     with closing(sqlite3.connect(path, timeout=5)) as db:
-        problem = _seen(lambda: _problem_of(db, path))
+        problem = _seen(lambda: _problem_of(db, path, whole))
     if problem is not None:
         raise StoreLost(f"{path} is damaged ({problem})")
 
@@ -57,13 +58,13 @@ def is_large(path: Path) -> bool:
     return path.exists() and _bytes_of(path) > CHECKED_WHOLE_BYTES
 
 
-def _problem_of(db: sqlite3.Connection, path: Path) -> str | None:
+def _problem_of(db: sqlite3.Connection, path: Path, whole: bool) -> str | None:
     ((pages,),) = db.execute("PRAGMA page_count")
     ((page_size,),) = db.execute("PRAGMA page_size")
     there = _bytes_of(path)
     if there < pages * page_size:
         return f"it has {there:,} of {pages * page_size:,} bytes: it was truncated"
-    if there <= CHECKED_WHOLE_BYTES:
+    if whole or there <= CHECKED_WHOLE_BYTES:
         return _problem_anywhere(db)
     for (table,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
         for end in ("", "DESC"):

@@ -6,6 +6,7 @@ import random
 import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +25,10 @@ from services.profile.app import PROCESS as PROFILE
 from services.profile.identity import LinkedSet
 from services.proof.profile_corrections import Contradicted
 from services.proof.store_rebuild import FactsLost, OldStoreKept, RebuiltStore, drop_old_store, rebuild_store_from
-from services.runtime import failpoints
-from services.runtime.event_store import Transaction
+from services.runtime import failpoints, store_check
+from services.runtime.event_store import StoreLost, Transaction
 from services.runtime.failpoints import FailpointFailed
+from services.runtime.store_check import check_file
 from services.runtime.store_exchange import exchange_of
 from tests.profile.touchpoints import logs, touchpoint
 from tests.proof.installation import DAY_MS, NOW_MS
@@ -293,6 +295,33 @@ def test_a_store_that_was_lost_comes_back_with_the_numbers_that_were_published(
     living.work()
     living.tick(NOW_MS)
     require_right(living, tmp_path / "scratch")
+
+
+@pytest.mark.parametrize("stage", ["profile", "loyalty"])
+def test_a_store_too_large_to_be_looked_at_before_a_start_is_looked_at_whole_before_it_is_counted_on(
+    on_sqlite: Living, stage: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    living = on_sqlite
+    living.close()
+    monkeypatch.setattr(store_check, "CHECKED_WHOLE_BYTES", 1000)
+    damage_unseen(living.folder / f"{stage}.sqlite")
+
+    found = rebuilt(living, stage)
+
+    assert (found.switched, found.compared, found.corrections) == (True, None, 0)
+    living.open()
+
+
+def damage_unseen(path: Path) -> None:
+    """Makes rubbish of a page that a look at the edges does not come upon."""
+    content, dice = path.read_bytes(), random.Random(1)
+    size = int.from_bytes(content[16:18], "big")
+    for start in range(size, len(content), size):
+        path.write_bytes(content[:start] + dice.randbytes(size) + content[start + size :])
+        with suppress(StoreLost):
+            check_file(path)
+            return
+    raise AssertionError("a look at the edges comes upon every page")
 
 
 @pytest.mark.parametrize("stage", ["profile", "loyalty"])
