@@ -31,8 +31,8 @@ STAGES = SERVICES[1:]
 PROGRAMME = Path(__file__).with_name("programme.yaml")
 WATCH_SECONDS = 0.05
 SESSION_SECONDS = "2"
-CUSTOMERS_IN_MEMORY = "2000"
-"""So few that they come and go in memory, and that its growth until it is full is not taken for one without end."""
+CUSTOMERS_IN_MEMORY, STORE_IN_MEMORY_MB = "2000", "16"
+"""So little that customers come and go in memory, and that growth until it is full is not taken for one without end."""
 """Shorter than a real one, so that dead workers are noticed, and live ones taken for dead, more often."""
 
 
@@ -88,6 +88,7 @@ class Stack:
             "RAPPORT_LOG_LEVEL": "info",
             "RAPPORT_STAGE_SESSION_SECONDS": SESSION_SECONDS,
             "RAPPORT_STAGE_CACHE": CUSTOMERS_IN_MEMORY,
+            "RAPPORT_STORE_PAGE_CACHE_MB": STORE_IN_MEMORY_MB,
             "RAPPORT_LOYALTY_PORT": str(door),
             ("RAPPORT_INGEST_PORT" if name == "ingest" else "RAPPORT_STAGE_METRICS_PORT"): str(port),
             **(settings or {}),

@@ -69,6 +69,7 @@ class StoreSettings(Section):
     """Where profile and loyalty keep their events. Without ``url``: SQLite, one file a service in the data directory."""
 
     url: SecretStr | None = Field(None, description="postgresql://user:password@host/database; unset: SQLite")
+    page_cache_mb: int = Field(256, ge=1, le=100_000, description="of each SQLite file, kept in its stage's memory")
     _ = field_validator("url")(begins_with("postgresql://", "postgres://"))
 
 

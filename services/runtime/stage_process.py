@@ -147,7 +147,8 @@ def open_store(settings: Settings, process: StageProcess) -> EventStore:
         conninfo = settings.store.url.get_secret_value()
         return PostgresEventStore(conninfo, schema=process.name, kinds=process.kinds, item_kinds=process.item_kinds)
     settings.data_dir.mkdir(parents=True, exist_ok=True)
-    return SQLiteEventStore(store_file(settings, process.name), kinds=process.kinds, item_kinds=process.item_kinds)
+    path, cache_mb = store_file(settings, process.name), settings.store.page_cache_mb
+    return SQLiteEventStore(path, kinds=process.kinds, item_kinds=process.item_kinds, cache_mb=cache_mb)
 
 
 def store_file(settings: Settings, stage: str) -> Path:
