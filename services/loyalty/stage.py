@@ -32,7 +32,7 @@ class LoyaltyStage:
     name = "loyalty"
     route = {**dict.fromkeys(LOYALTY_EVENTS, topics.LOYALTY_CHANGES.name), "quarantined": topics.QUARANTINE.name}
 
-    def __init__(self, store: EventStore, programme: Programme, clock: Clock, remember: int = 200_000) -> None:
+    def __init__(self, store: EventStore, programme: Programme, clock: Clock, remember: int = 100_000) -> None:
         self._store, self._programme, self._clock = store, programme, clock
         self._archive = Archive(store, remember)
         self._now_ms = 0

@@ -53,7 +53,7 @@ class ProfileStage:
         identity: IdentityPolicy,
         lifecycle: LifecyclePolicy,
         clock: Clock,
-        remember: int = 200_000,
+        remember: int = 100_000,
         save_every: int = SAVE_EVERY,
     ) -> None:
         self._store, self._identity, self._lifecycle, self._clock = store, identity, lifecycle, clock

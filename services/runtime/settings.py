@@ -92,7 +92,7 @@ class StageSettings(Section):
     max_records: int = Field(16_000, ge=1, le=100_000, description="records in one transaction, where that many wait")
     linger_ms: int = Field(50, ge=0, le=10_000, description="gather records for this long, while some come, before a transaction")
     snapshot_seconds: float = Field(1.0, ge=0, le=3600, description="a customer's snapshot is published at most this often")
-    cache: int = Field(200_000, ge=100, description="customers (or accounts) kept in memory")
+    cache: int = Field(100_000, ge=100, description="customers (or accounts) kept in memory, up to twice as many")
     session_seconds: float = Field(
         10.0, ge=1, le=300, description="a worker that died without a word loses its partitions after so long; Kafka may set limits"
     )
