@@ -3,7 +3,9 @@
 import time
 import uuid
 from collections.abc import Iterator
+from datetime import timedelta
 from http.client import HTTPConnection
+from itertools import count
 from threading import Thread
 
 import psutil
@@ -12,7 +14,7 @@ from clickhouse_driver import Client
 from bench.latencies import Latency, latency
 from bench.result import Work
 from bench.stack import WHILE_MEASURING, Service, Stack, wait_for
-from bench.traffic import touchpoints
+from bench.traffic import DAYS, START, touchpoints
 from bench.usage import Watch
 
 STAGES = ("profile", "loyalty", "projections")
@@ -22,6 +24,8 @@ LOOK_SECONDS = 0.02
 """How long to wait between two questions whether an event is there: each costs ClickHouse 2 ms."""
 REQUESTS_A_SECOND = 100
 """Of the fixed rhythm; each holds as many touchpoints as make up the rate."""
+_periods = count()
+"""Of traffic: each lies after the one before, late touchpoints included, and the first 500 days before those of other parts."""
 
 
 def sustained(stack: Stack, customers: int, events: int, connections: int = 4) -> Work:
@@ -43,14 +47,14 @@ def sustained(stack: Stack, customers: int, events: int, connections: int = 4) -
     return work
 
 
-def paced(stack: Stack, per_second: int, seconds: int) -> Latency:
+def paced(stack: Stack, customers: int, per_second: int, seconds: int) -> Latency:
     """Posts in a fixed rhythm, whatever the answers, and asks ClickHouse all the time what it sees.
 
     The n-th event seen is set against the moment the n-th was due. The first tenth is left out: processes warm up.
     """
     events = per_second * seconds
     size = per_second // REQUESTS_A_SECOND
-    bodies = list(_bodies(1_000, events, size))
+    bodies = list(_bodies(customers, events, size))
     client = stack.client()
     seen, begun = _stored(client), time.perf_counter() + 0.1
     threads = [Thread(target=_post_on_time, args=(stack, bodies, begun, number, 4)) for number in range(4)]
@@ -84,10 +88,13 @@ def _behind(service: Service) -> float:
 
 
 def _bodies(customers: int, events: int, size: int = BATCH) -> Iterator[bytes]:
-    """Requests of ``size`` touchpoints, each with an id that was never used before."""
+    """Requests of ``size`` touchpoints, each with an id that was never used before. All happened after what was sent before: where every
+    fact is late by weeks, the stages have ten times the work.
+    """
+    start = START + timedelta(days=next(_periods) * (DAYS + 15) - 500)
     run = uuid.uuid4().hex[:12].encode()
     lines = []
-    for number, (_, value) in enumerate(touchpoints(customers, events, seed=int(run, 16) % 10**6)):
+    for number, (_, value) in enumerate(touchpoints(customers, events, int(run, 16) % 10**6, start)):
         head, _, tail = value.partition(b'"event_id":"')
         lines.append(b'%b"event_id":"%b-%d%b' % (head, run, number, tail[36:]))
         if len(lines) == size:

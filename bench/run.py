@@ -155,7 +155,7 @@ def _end_to_end(sizes: Sizes, result: Result, listener: Listener) -> None:
         listener.doing("the stages work off what is left")
         settled(stack)
         listener.doing(f"POST to row: {sizes.paced:,} touchpoints a second")
-        result.latencies.append(paced(stack, sizes.paced, sizes.seconds))
+        result.latencies.append(paced(stack, sizes.customers, sizes.paced, sizes.seconds))
         listener.found(result.latencies[-1])
 
 

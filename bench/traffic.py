@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import accumulate
 from uuid import UUID
 
-START = datetime(2026, 10, 1, tzinfo=UTC)
+START, DAYS = datetime(2026, 10, 1, tzinfo=UTC), 20
 Known = list[tuple[str, str]]
 Identify = Callable[[random.Random, int, list[int], list[float], list[str]], Known]
 
@@ -35,7 +35,7 @@ def touchpoints(
             yield rnd.choice(recent)
             continue
         late = rnd.uniform(1, 12) if rnd.random() < 0.01 else 0.0
-        at = start + timedelta(days=20 * number / events - late)
+        at = start + timedelta(days=DAYS * number / events - late)
         identifiers = identify(rnd, number, order, weights, visitors)
         record = identifiers[0][1].encode(), _touchpoint(rnd, number, at, identifiers)
         if len(recent) < 20_000:
