@@ -1,8 +1,7 @@
 """I6: the state once more from offset 0, by the stages' own code in memory, in one go and without any fault."""
 
 import json
-import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -19,8 +18,6 @@ from services.runtime.settings import Settings
 from services.runtime.stage import Record, Stage
 
 BATCH = 8_000
-SEEN_WITHIN_SECONDS, LOOK_SECONDS = 15.0, 0.5
-"""How soon what time alone does must be published, and how far apart it is looked for."""
 OF_THE_WAY = ("sequence", "as_of")
 """How often a customer changed on the way, and when it was looked at, depend on the way."""
 
@@ -35,15 +32,12 @@ class Rebuilt:
         self._stage, self._store = stage, store
         self._originators: set[UUID] = set()
 
-    def take(self, news: Sequence[Record]) -> None:
-        """Each message once."""
+    def living(self, news: Sequence[Record]) -> Living:
+        """With these, everything. Each message once."""
         for begin in range(0, len(news), BATCH):
             transaction = self._stage.decide(news[begin : begin + BATCH])
             self._originators |= {event.originator for event in transaction.events if event.type != "quarantined"}
             self._store.commit(transaction)
-
-    def living(self) -> Living:
-        """As of now."""
         return _living(message.value or b"" for message in self._stage.snapshots(self._originators))
 
 
@@ -62,33 +56,19 @@ def accounts() -> Rebuilt:
     return Rebuilt(LoyaltyStage(store, programme_file.load(PROGRAMME), SystemClock()), store)
 
 
-def apart(again: Callable[[], Living], live: Callable[[], Living], within: float = SEEN_WITHIN_SECONDS) -> tuple[Living, Living]:
-    """Of both sides those that differ whenever they are looked at, for so many seconds. Time alone moves customers and accounts on (a lot
-    becomes available), and the side that was looked at later shows it first."""
-    deadline = time.monotonic() + within
-    one, other = again(), live()
-    ids = {id for id in one.keys() | other.keys() if one.get(id) != other.get(id)}
-    while ids and time.monotonic() < deadline:
-        time.sleep(LOOK_SECONDS)
-        one, other = again(), live()
-        ids = {id for id in ids if one.get(id) != other.get(id)}
-    return {id: one[id] for id in ids & one.keys()}, {id: other[id] for id in ids & other.keys()}
-
-
 class Latest:
     """Of a compacted topic: of each key the highest sequence."""
 
     def __init__(self) -> None:
         self._found: dict[bytes, tuple[int, bytes]] = {}
 
-    def take(self, news: Iterable[Record]) -> None:
+    def living(self, news: Iterable[Record]) -> Living:
+        """With these, everything."""
         for record in news:
             if record.key is not None and record.value is not None:
                 sequence = int(dict(record.headers)["sequence"])
                 if sequence >= self._found.get(record.key, (0, b""))[0]:
                     self._found[record.key] = sequence, record.value
-
-    def living(self) -> Living:
         return _living(value for _, value in self._found.values())
 
 
@@ -118,5 +98,5 @@ def _living(values: Iterable[bytes]) -> Living:
     return {
         one.get("account_id") or one["customer_id"]: {name: value for name, value in one.items() if name not in OF_THE_WAY}
         for one in snapshots
-        if not one.get("merged_into") and (one.get("lots") or one.get("identifiers"))
+        if not one.get("merged_into") and ("account_id" in one or one.get("identifiers"))
     }
