@@ -18,8 +18,9 @@ from services.runtime.settings import Settings
 from services.runtime.stage import Record, Stage
 
 BATCH = 8_000
-OF_THE_WAY = ("sequence", "as_of")
-"""How often a customer changed on the way, and when it was looked at, depend on the way."""
+OF_THE_WAY = ("sequence", "as_of", "available", "pending", "qualifying")
+"""How often a customer changed on the way, and when it was looked at, depend on the way; so does what an account's lots came to at that
+moment, since a lot becomes available without an event."""
 
 Living = dict[str, dict[str, Any]]
 """Id → its whole snapshot, of those that hold something."""
