@@ -1,6 +1,6 @@
 """How fast analysts are answered: a warehouse filled by ClickHouse itself, in the shape that the projections stage leaves.
 
-A tenth as many customers as touchpoints; one in five of them was merged, so that views have something to resolve.
+One in five customers was merged, so that views have something to resolve.
 """
 
 import tempfile
@@ -13,6 +13,7 @@ import psutil
 
 from bench.latencies import percentiles
 from bench.result import Answered
+from bench.usage import Watch
 from services.embedded.clickhouse import running_clickhouse
 from services.projections.migrating import migrate_with
 from services.projections.pages import questions_in
@@ -64,19 +65,16 @@ LOOK_UPS = 500
 """How many customers are looked up, each once."""
 
 
-def answered(touchpoints: int, doing: Callable[[str], None], found: Callable[[Answered], None]) -> list[Answered]:
-    """The ten questions of docs/questions.md, then whatever is asked of one customer; ``found`` hears of each as soon as it is there."""
+def answers(touchpoints: int, customers: int, doing: Callable[[str], None]) -> Iterator[Answered]:
+    """The ten questions of docs/questions.md, then whatever is asked of one customer; each as soon as it is there."""
     with tempfile.TemporaryDirectory(prefix="rapport-bench-") as folder, running_clickhouse(Path(folder)) as server:
         warehouse = Warehouse(f"clickhouse://default@{server.host}:{server.tcp_port}", answer_seconds=600)
         migrate_with(warehouse, "rapport")
         doing(f"filling ClickHouse with {touchpoints:,} touchpoints")
-        fill(warehouse, touchpoints, touchpoints // 10)
-        process, every = psutil.Process(server.pid), list[Answered]()
+        fill(warehouse, touchpoints, customers)
         for what, asks in asked(warehouse):
             doing(f"asking ClickHouse: {what}")
-            every.append(timed(what, asks, process))
-            found(every[-1])
-        return every
+            yield timed(what, asks, psutil.Process(server.pid))
 
 
 def fill(warehouse: Warehouse, touchpoints: int, customers: int) -> None:
@@ -117,10 +115,11 @@ def asked(warehouse: Warehouse) -> Iterator[tuple[str, Asks]]:
 def timed(what: str, asks: Asks, server: psutil.Process) -> Answered:
     """One after the other, after a first that does not count."""
     asks[0]()
-    waits, before = list[float](), sum(server.cpu_times()[:2])
-    for ask in asks:
-        began = time.perf_counter()
-        ask()
-        waits.append(time.perf_counter() - began)
-    worked = sum(server.cpu_times()[:2]) - before
-    return Answered(what, len(asks), percentiles(waits), round(worked / len(asks) * 1000, 1))
+    waits = list[float]()
+    with Watch({"clickhouse": server}) as watch:
+        for ask in asks:
+            began = time.perf_counter()
+            ask()
+            waits.append(time.perf_counter() - began)
+        (spent,) = watch.spent(len(asks))
+    return Answered(what, len(asks), percentiles(waits), round(spent.cpu_us / 1000, 1))

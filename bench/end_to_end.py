@@ -3,9 +3,8 @@
 import time
 import uuid
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from http.client import HTTPConnection
-from itertools import count
 from threading import Thread
 
 import psutil
@@ -24,13 +23,15 @@ LOOK_SECONDS = 0.02
 """How long to wait between two questions whether an event is there: each costs ClickHouse 2 ms."""
 REQUESTS_A_SECOND = 100
 """Of the fixed rhythm; each holds as many touchpoints as make up the rate."""
-_periods = count()
-"""Of traffic: each lies after the one before, late touchpoints included, and the first 500 days before those of other parts."""
+FIRST = START - timedelta(days=500)
+THEN = FIRST + timedelta(days=DAYS + 15)
+"""When what is sent first happened, and what is sent then: all of it later, late touchpoints included. Where every fact is late by weeks,
+the stages have ten times the work."""
 
 
 def sustained(stack: Stack, customers: int, events: int, connections: int = 4) -> Work:
     """Posts as fast as it is answered, and waits until every touchpoint is in ClickHouse: all processes at once."""
-    bodies = list(_bodies(customers, events))
+    bodies = list(_bodies(customers, events, FIRST))
     client = stack.client()
     seen = _stored(client)
     processes = {name: stack.services[name].process for name in SERVICES}
@@ -48,13 +49,13 @@ def sustained(stack: Stack, customers: int, events: int, connections: int = 4) -
 
 
 def paced(stack: Stack, customers: int, per_second: int, seconds: int) -> Latency:
-    """Posts in a fixed rhythm, whatever the answers, and asks ClickHouse all the time what it sees.
+    """After ``sustained``: posts in a fixed rhythm, whatever the answers, and asks ClickHouse all the time what it sees.
 
     The n-th event seen is set against the moment the n-th was due. The first tenth is left out: processes warm up.
     """
     events = per_second * seconds
     size = per_second // REQUESTS_A_SECOND
-    bodies = list(_bodies(customers, events, size))
+    bodies = list(_bodies(customers, events, THEN, size))
     client = stack.client()
     seen, begun = _stored(client), time.perf_counter() + 0.1
     threads = [Thread(target=_post_on_time, args=(stack, bodies, begun, number, 4)) for number in range(4)]
@@ -87,11 +88,8 @@ def _behind(service: Service) -> float:
     return service.metric("rapport_lag_messages") + service.metric("rapport_unpublished_events")
 
 
-def _bodies(customers: int, events: int, size: int = BATCH) -> Iterator[bytes]:
-    """Requests of ``size`` touchpoints, each with an id that was never used before. All happened after what was sent before: where every
-    fact is late by weeks, the stages have ten times the work.
-    """
-    start = START + timedelta(days=next(_periods) * (DAYS + 15) - 500)
+def _bodies(customers: int, events: int, start: datetime, size: int = BATCH) -> Iterator[bytes]:
+    """Requests of ``size`` touchpoints, each with an id that was never used before."""
     run = uuid.uuid4().hex[:12].encode()
     lines = []
     for number, (_, value) in enumerate(touchpoints(customers, events, int(run, 16) % 10**6, start)):

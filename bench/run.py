@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from bench import analysts, ingest_load
 from bench.drain import drain, fill, messages_in
-from bench.end_to_end import SERVICES, paced, settled, sustained
+from bench.end_to_end import SERVICES, STAGES, paced, settled, sustained
 from bench.latencies import Latency
 from bench.machine import begun
 from bench.peers.catalogue import Peer
@@ -21,7 +21,6 @@ from bench.traffic import simple_touchpoints, touchpoints
 from schemas import topics
 from services.cli.version import version
 
-STAGES = ("profile", "loyalty", "projections")
 PARTS = (*STAGES, "workers", "ingest", "end-to-end", "questions", "peers")
 READS = {
     "profile": (topics.TOUCHPOINTS.name,),
@@ -93,8 +92,7 @@ def run(parts: Sequence[str], peers: Sequence[Peer], sizes: Sizes, command: str,
     if "end-to-end" in parts:
         _end_to_end(sizes, result, listener)
     if "questions" in parts:
-        result.asked_of = f"{sizes.asked:,} touchpoints of {sizes.asked // 10:,} customers"
-        result.answers = analysts.answered(sizes.asked, listener.doing, listener.found)
+        _questions(sizes, result, listener)
     if "peers" in parts:
         _simple_job(peers, sizes, result, listener)
     result.about = started.ended(command)
@@ -157,6 +155,14 @@ def _end_to_end(sizes: Sizes, result: Result, listener: Listener) -> None:
         listener.doing(f"POST to row: {sizes.paced:,} touchpoints a second")
         result.latencies.append(paced(stack, sizes.customers, sizes.paced, sizes.seconds))
         listener.found(result.latencies[-1])
+
+
+def _questions(sizes: Sizes, result: Result, listener: Listener) -> None:
+    customers = sizes.asked // 10
+    result.asked_of = f"{sizes.asked:,} touchpoints of {customers:,} customers"
+    for answer in analysts.answers(sizes.asked, customers, listener.doing):
+        result.answers.append(answer)
+        listener.found(answer)
 
 
 def _simple_job(peers: Sequence[Peer], sizes: Sizes, result: Result, listener: Listener) -> None:

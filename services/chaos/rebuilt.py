@@ -8,6 +8,7 @@ from uuid import UUID
 from services.chaos.stack import PROGRAMME
 from services.loyalty import app as loyalty_app
 from services.loyalty import programme_file
+from services.loyalty.account_snapshot import AS_OF_THEN
 from services.loyalty.stage import LoyaltyStage
 from services.profile import app as profile_app
 from services.profile.stage import ProfileStage
@@ -18,9 +19,8 @@ from services.runtime.settings import Settings
 from services.runtime.stage import Record, Stage
 
 BATCH = 8_000
-OF_THE_WAY = ("sequence", "as_of", "available", "pending", "qualifying")
-"""How often a customer changed on the way, and when it was looked at, depend on the way; so does what an account's lots came to at that
-moment, since a lot becomes available without an event."""
+OF_THE_WAY = {"sequence"} | AS_OF_THEN
+"""How often a customer changed on the way, and when it was looked at, depend on the way."""
 
 Living = dict[str, dict[str, Any]]
 """Id → its whole snapshot, of those that hold something."""

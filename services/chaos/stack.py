@@ -31,9 +31,9 @@ STAGES = SERVICES[1:]
 PROGRAMME = Path(__file__).with_name("programme.yaml")
 WATCH_SECONDS = 0.05
 SESSION_SECONDS = "2"
+"""Shorter than a real one, so that dead workers are noticed, and live ones taken for dead, more often."""
 CUSTOMERS_IN_MEMORY, STORE_IN_MEMORY_MB = "2000", "16"
 """So little that customers come and go in memory, and that growth until it is full is not taken for one without end."""
-"""Shorter than a real one, so that dead workers are noticed, and live ones taken for dead, more often."""
 
 
 @dataclass

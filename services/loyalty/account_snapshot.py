@@ -15,6 +15,9 @@ from services.loyalty.programme import Programme
 LOTS_SHOWN = 500
 """So that the message always fits into its topic."""
 
+AS_OF_THEN = frozenset({"as_of", "available", "pending", "qualifying"})
+"""Fields that hold for the moment of a snapshot: time alone changes them, without an event (a lot becomes available)."""
+
 _encode = msgspec.json.Encoder().encode
 _Account = struct_of(published.Account)
 _OpenLot = struct_of(published.OpenLot)

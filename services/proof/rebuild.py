@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
+from services.loyalty.account_snapshot import AS_OF_THEN
 from services.projections.migrating import migrate_with, store_of, tables_gone
 from services.projections.routing import TOPICS
 from services.proof.progress import Progress
@@ -22,9 +23,8 @@ from services.runtime.warehouse import TABLES_GONE, Warehouse, WarehouseRefused
 
 NEAR_ENOUGH = 5_000
 ROUNDS = 10
-MADE_AT_THE_TIME = frozenset({"as_of", "available", "pending", "qualifying"})
+COMPARED = tuple(replace(view, history=view.history | AS_OF_THEN, where="1") for view in VIEWS)
 """Of two snapshots with the same sequence number either may be the one that is kept."""
-COMPARED = tuple(replace(view, history=view.history | MADE_AT_THE_TIME, where="1") for view in VIEWS)
 
 
 class OldTablesKept(Exception):

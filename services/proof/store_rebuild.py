@@ -162,6 +162,7 @@ class _Rebuild:
     # ---- while the live stage goes on
 
     async def _build(self, fold: Fold, beside: EventStore, accept_loss: bool) -> None:
+        self._progress("looking at the live store", 0, 0)
         live = await self._trusted()
         now_ms = self._clock.now_ms()
         try:
@@ -187,7 +188,6 @@ class _Rebuild:
     async def _trusted(self) -> StoreSnapshot | None:
         """The live store; None where it is missing, damaged, or an old copy that does not know what was published."""
         published = await highest_id(self._log, self._plan.process.publishes)
-        self._progress("looking at the live store", 0, 0)
         if not self._exchange.is_sound():
             return None
         live = self._exchange.snapshot()
