@@ -50,6 +50,7 @@ async def run(settings: Settings) -> int:
         linger_ms=settings.stage.linger_ms,
         session_seconds=settings.stage.session_seconds,
     )
+    sink.give_way = app.joiner.is_waiting
     port, host = settings.stage.metrics_port or METRICS_PORT, settings.stage.metrics_host
     _, stop = serve_metrics(port, lambda: problem_of(app), host)
     try:

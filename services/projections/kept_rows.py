@@ -1,6 +1,6 @@
 """What was taken in and waits to be written, with the positions it leads to. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Generic, Protocol, TypeVar
 
 from schemas import topics
@@ -31,15 +31,16 @@ class KeptRows(Generic[B]):
     """Touchpoints, and the rest: rows of other tables, and messages of other topics, which become rows when they are asked for, so that
     of several snapshots of a customer only the last is read."""
 
-    def __init__(self) -> None:
+    def __init__(self, before: Mapping[tuple[str, int], B] | None = None) -> None:
+        """``before``: the last batch of each partition that was added to what is written already, or being written."""
         self.messages = 0
         self._rows = BatchRows()
         self._unread: list[B] = []
-        self._reached: dict[tuple[str, int], B] = {}
+        self._before, self._reached = before or {}, dict[tuple[str, int], B]()
 
     def has(self, batch: B) -> bool:
         """Whether it was added. Batches of a partition come in their order, unless it is read again: that is another epoch."""
-        last = self._reached.get(batch.tp)
+        last = self._reached.get(batch.tp) or self._before.get(batch.tp)
         return last is not None and last.epoch == batch.epoch and batch.next <= last.next
 
     def add(self, batches: Sequence[B]) -> None:
@@ -62,6 +63,10 @@ class KeptRows(Generic[B]):
         rest = rows_of_batch(record for batch in self._unread for record in batch.records)
         rest.add(self._rows)
         return rest
+
+    def next(self) -> "KeptRows[B]":
+        """What comes after it."""
+        return KeptRows({**self._before, **self._reached})
 
     def reached(self) -> Sequence[B]:
         """The last batch of each partition."""

@@ -18,13 +18,33 @@ class Rhythm:
     def is_due(self) -> bool:
         return self._monotonic() >= self._next
 
-    @contextmanager
-    def beat(self) -> Iterator[None]:
-        """While it is written. One that fails does not count."""
-        began = self._monotonic()
-        yield
-        took = self._monotonic() - began
+    def beat(self) -> "Beat":
+        """One that begins now."""
+        return Beat(self, self._monotonic)
+
+    def ended(self, began: float, took: float) -> None:
+        """A beat that began then took so many seconds."""
         self._next = began + min(max(self._least, took / SHARE), self._most)
+
+
+class Beat:
+    """All that is written at one beat, in one part or several. One that is never ended does not count."""
+
+    def __init__(self, rhythm: Rhythm, monotonic: Callable[[], float]) -> None:
+        self._rhythm, self._monotonic = rhythm, monotonic
+        self._began, self._took = monotonic(), 0.0
+
+    @contextmanager
+    def part(self) -> Iterator[None]:
+        """While a part is written. What passes between parts does not count as writing."""
+        began = self._monotonic()
+        try:
+            yield
+        finally:
+            self._took += self._monotonic() - began
+
+    def end(self) -> None:
+        self._rhythm.ended(self._began, self._took)
 
 
 AT_ONCE = Rhythm(0.0, 0.0)

@@ -5,22 +5,26 @@ one. So neither a lost answer, nor a crash, nor a second worker on the same part
 
 An insert costs ClickHouse some 8 ms however few its rows, and merges follow. So what comes is kept for a moment: touchpoints for a
 tenth of a second, what fills the other ten tables for a second, and for longer while ClickHouse is slow. The positions go with the
-latter. A crash loses nothing by that: what was kept is read again.
+latter. A crash loses nothing by that: what was kept is read again. The other ten are written one after the other, and touchpoints that
+come meanwhile are taken in and written in between: they do not wait for the rest of a second before.
 """
 
 import asyncio
 import logging
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from dataclasses import dataclass
+from typing import NamedTuple, TypeVar
 
 from services.projections.batch_rows import Outcomes
 from services.projections.kept_rows import KeptRows
 from services.projections.migrating import TablesGone, store_of, tables_gone
-from services.projections.rhythm import AT_ONCE, Rhythm
+from services.projections.rhythm import AT_ONCE, Beat, Rhythm
+from services.projections.table import Row, Table
 from services.projections.tables import touchpoints
-from services.projections.writer import write, write_positions
+from services.projections.writer import filled, write_positions, write_table
 from services.runtime import metrics
 from services.runtime.batches import TP, Batch
 from services.runtime.event_store import StoreLost
@@ -33,6 +37,24 @@ STAGE = "projections"
 SHOWN_HEADERS = ("id", "type", "sequence")
 log = logging.getLogger(__name__)
 T = TypeVar("T")
+
+
+class UnderWay(NamedTuple):
+    """A batch that is not written whole: when it was taken, by ``perf_counter``, and its spans."""
+
+    started: float
+    spans: BatchSpans | None
+
+
+@dataclass(slots=True)
+class Closed:
+    """What is being written whole. ``rows``: of the tables that are left; ``reached``: the positions that it leads to."""
+
+    beat: Beat
+    rows: deque[tuple[Table, Sequence[Row]]]
+    outcomes: Outcomes
+    reached: Sequence[Batch]
+    under_way: Sequence[UnderWay]
 
 
 class WarehouseSink:
@@ -55,13 +77,15 @@ class WarehouseSink:
         self._kept, self._touchpoints, self._rest, self._keep_messages = KeptRows[Batch](), touchpoint_rhythm, rest_rhythm, keep_messages
         self._tables = ""
         """The id of the positions' table, once it was seen."""
-        self._under_way: list[tuple[float, BatchSpans | None]] = []
-        """Of the batches that are not written whole: when each was taken, and its spans."""
+        self._closed: Closed | None = None
+        self._under_way: list[UnderWay] = []
+        self.give_way: Callable[[], bool] = lambda: False
+        """Whether messages wait to be taken in, so that a round of the rest is gone on with later."""
         self._thread = ThreadPoolExecutor(1, "warehouse")
 
     async def positions(self, tps: Iterable[TP]) -> Mapping[TP, int]:
         """Writes what is kept first: only what is not will be read again. Raises as ``apply`` does."""
-        self._are_done(await self._or_lost(self._write_all))
+        await self._or_lost(self._write_all)
         wanted = set(tps)
         found = await self._or_lost(self._stored_positions)
         return {tp: next for tp, next in found.items() if tp in wanted}
@@ -71,25 +95,29 @@ class WarehouseSink:
         others: with the positions, the process makes them at its start, and reads everything again; without, only a rebuild does."""
         spans = self._tracer.batch("insert", _records(batches)) if self._tracer else None
         started = time.perf_counter()
-        outcomes = await self._or_lost(lambda: self._apply(batches))
-        self._under_way.append((started, spans))
-        self._are_done(outcomes)
+        await self._or_lost(lambda: self._take(batches, UnderWay(started, spans)))
+        await self._write_what_is_due()
         if log.isEnabledFor(logging.DEBUG):
             _tell(batches)
 
     async def tick(self) -> None:
         """Writes what was kept for long enough. Raises as ``apply`` does."""
-        if self._kept.messages:
-            self._are_done(await self._or_lost(self._write_what_is_due))
+        if self._kept.messages or self._closed:
+            await self._write_what_is_due()
 
     def close(self) -> None:
         """Waits for a running call, and writes what is kept where ClickHouse takes it; else it is read again."""
         try:
-            self._are_done(self._thread.submit(self._write_all).result())
+            self._thread.submit(self._write_all).result()
         except (WarehouseAway, WarehouseRefused, StoreLost) as error:
             log.warning("left before all was written, it will be read again: %s", error)
         self._thread.shutdown()
         self._warehouse.close()
+
+    async def _write_what_is_due(self) -> None:
+        """Returns before all of it is written where messages wait to be taken in."""
+        while await self._or_lost(self._write_some) and not (self._kept.messages < self._keep_messages and self.give_way()):
+            pass
 
     async def _or_lost(self, call: Callable[[], T]) -> T:
         """Raises StoreLost where tables are gone."""
@@ -105,54 +133,64 @@ class WarehouseSink:
             return str(TablesGone(gone))
         return "ClickHouse's tables are gone with the positions: they are made and filled again from the log at the next start"
 
-    def _are_done(self, outcomes: Outcomes) -> None:
-        """Counts messages and, where nothing is kept any more, the batches they came in."""
-        for (outcome, reason), count in outcomes.items():
-            metrics.MESSAGES.labels(STAGE, outcome, reason).inc(count)
-        if self._kept.messages:
-            return
-        now, under_way, self._under_way = time.perf_counter(), self._under_way, []
-        for started, spans in under_way:
-            metrics.BATCH_SECONDS.labels(STAGE).observe(now - started)
-            if spans:
-                spans.end()
-
     async def _in_thread(self, call: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, call)
 
-    def _apply(self, batches: Sequence[Batch]) -> Outcomes:
-        """What an attempt took that failed later is not taken again."""
-        self._kept.add([batch for batch in batches if not self._kept.has(batch)])
-        return self._write_what_is_due()
+    # ---- in the thread
 
-    def _write_what_is_due(self) -> Outcomes:
-        if self._rest.is_due() or self._kept.messages >= self._keep_messages:
-            return self._write_all()
+    def _take(self, batches: Sequence[Batch], under_way: UnderWay) -> None:
+        """What an attempt took that failed later is not taken again."""
+        if new := [batch for batch in batches if not self._kept.has(batch)]:
+            self._kept.add(new)
+            self._under_way.append(under_way)
+
+    def _write_some(self) -> bool:
+        """One insert or two of what is due; whether there is more of it."""
         if self._touchpoints.is_due():
             self._write_touchpoints()
-        return Outcomes()
+        if self._closed is None and self._kept.messages and (self._rest.is_due() or self._kept.messages >= self._keep_messages):
+            self._close_kept()
+        if self._closed:
+            self._write_next(self._closed)
+        return self._closed is not None
+
+    def _write_all(self) -> None:
+        while self._closed:
+            self._write_next(self._closed)
+        if self._kept.messages:
+            self._close_kept()
+            self._write_all()
 
     def _write_touchpoints(self) -> None:
         if rows := self._kept.touchpoints():
-            with self._touchpoints.beat():
-                write(self._warehouse, self._store, {touchpoints.TABLE: rows})
+            beat = self._touchpoints.beat()
+            with beat.part():
+                write_table(self._warehouse, self._store, touchpoints.TABLE, rows)
+            beat.end()
             failpoint("after_touchpoints")
             self._kept.touchpoints_are_written()
 
-    def _write_all(self) -> Outcomes:
-        """What became of all messages that were kept."""
+    def _close_kept(self) -> None:
+        """What was taken in until now is to be written whole; what comes from now on is kept apart."""
         self._write_touchpoints()
-        if not self._kept.messages:
-            return Outcomes()
-        with self._rest.beat():
-            rows, reached = self._kept.rest(), self._kept.reached()
-            write(self._warehouse, self._store, rows.rows)
+        rest = self._kept.rest()
+        self._closed = Closed(self._rest.beat(), deque(filled(rest.rows)), rest.outcomes, self._kept.reached(), self._under_way)
+        self._kept, self._under_way = self._kept.next(), []
+
+    def _write_next(self, closed: Closed) -> None:
+        """The next table of it, or the positions, after which it is done."""
+        with closed.beat.part():
+            if closed.rows:
+                write_table(self._warehouse, self._store, *closed.rows[0])
+                closed.rows.popleft()
+                return
             failpoint("after_insert")
             self._require_same_tables()
-            write_positions(self._warehouse, self._store, reached)
+            write_positions(self._warehouse, self._store, closed.reached)
             failpoint("after_positions")
-        self._kept = KeptRows[Batch]()
-        return rows.outcomes
+        self._closed = None
+        closed.beat.end()
+        _count(closed)
 
     def _require_same_tables(self) -> None:
         """Raises StoreLost where another process made the positions' table anew, so that what was read before must be read again:
@@ -167,6 +205,17 @@ class WarehouseSink:
         self._require_same_tables()
         query = f"SELECT topic, partition, max(next) FROM {self._store}.positions GROUP BY topic, partition"
         return {TP(topic, partition): next for topic, partition, next in self._warehouse.select(query)}
+
+
+def _count(closed: Closed) -> None:
+    """Its messages and batches, now that it is written."""
+    for (outcome, reason), count in closed.outcomes.items():
+        metrics.MESSAGES.labels(STAGE, outcome, reason).inc(count)
+    now = time.perf_counter()
+    for started, spans in closed.under_way:
+        metrics.BATCH_SECONDS.labels(STAGE).observe(now - started)
+        if spans:
+            spans.end()
 
 
 def _tell(batches: Sequence[Batch]) -> None:

@@ -14,11 +14,20 @@ from services.runtime.warehouse import Warehouse
 _POSITION = ("topic", "partition", "next", "timestamp")
 
 
+def filled(rows: Mapping[Table, Sequence[Row]]) -> list[tuple[Table, Sequence[Row]]]:
+    """The tables that have rows, in the order in which they are written."""
+    return [(table, found) for table in TABLES if (found := rows.get(table))]
+
+
 def write(warehouse: Warehouse, store: str, rows: Mapping[Table, Sequence[Row]]) -> None:
     """Every table that has rows. Raises what the warehouse raises; then some tables may have theirs: call it again."""
-    for table in TABLES:
-        if filled := rows.get(table):
-            warehouse.insert(f"{store}.{table.name}", table.columns, filled)
+    for table, found in filled(rows):
+        write_table(warehouse, store, table, found)
+
+
+def write_table(warehouse: Warehouse, store: str, table: Table, rows: Sequence[Row]) -> None:
+    """Raises what the warehouse raises; then they may be there or not: call it again."""
+    warehouse.insert(f"{store}.{table.name}", table.columns, rows)
 
 
 def write_positions(warehouse: Warehouse, store: str, batches: Sequence[Batch]) -> None:

@@ -59,6 +59,10 @@ class BatchJoiner:
         self._woken = True
         self._arrived.set()
 
+    def is_waiting(self) -> bool:
+        """Whether a join is complete, and waits for the sink."""
+        return bool(self._waiting) and (self._records >= self._max_records or time.monotonic() >= self._last_take + self._linger)
+
     async def run(self) -> None:
         """Until the app stops."""
         showing = asyncio.create_task(self._show())  # of its own: where a batch is tried for an hour, its age must be seen
@@ -88,10 +92,10 @@ class BatchJoiner:
         until = time.monotonic() + TICK_SECONDS
         while True:
             self._arrived.clear()
+            if self.is_waiting():
+                return self._take()
             now = time.monotonic()
             complete = self._last_take + self._linger if self._waiting else until
-            if self._records >= self._max_records or (self._waiting and now >= complete):
-                return self._take()
             if self._woken or now >= until:
                 self._woken = False
                 return []

@@ -14,8 +14,10 @@ class Clock:
 
 
 def beat(rhythm: Rhythm, clock: Clock, seconds: float) -> None:
-    with rhythm.beat():
+    beat = rhythm.beat()
+    with beat.part():
         clock.now += seconds
+    beat.end()
 
 
 def test_after_a_pause_it_is_due_at_once_and_then_after_the_least_time() -> None:
@@ -48,14 +50,30 @@ def test_one_that_failed_is_due_at_once() -> None:
     clock = Clock()
     rhythm = Rhythm(1.0, 3.0, clock)
 
-    with pytest.raises(OSError, match="away"), rhythm.beat():
+    with pytest.raises(OSError, match="away"), rhythm.beat().part():
         raise OSError("away")
 
     assert rhythm.is_due()
 
 
+def test_what_passes_between_the_parts_of_a_beat_does_not_make_it_rarer() -> None:
+    clock = Clock()
+    rhythm = Rhythm(1.0, 3.0, clock)
+
+    beat = rhythm.beat()
+    for _ in range(2):
+        with beat.part():
+            clock.now += 0.2
+        clock.now += 0.3
+    beat.end()
+
+    clock.now = 101.5
+    assert not rhythm.is_due()
+    clock.now = 101.7
+    assert rhythm.is_due()
+
+
 def test_at_once_is_always_due() -> None:
-    with AT_ONCE.beat():
-        pass
+    AT_ONCE.beat().end()
 
     assert AT_ONCE.is_due()
