@@ -5,13 +5,15 @@ One in five customers was merged, so that views have something to resolve.
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
+from uuid import UUID
 
 import psutil
 
 from bench.latencies import percentiles
+from bench.projections_stage import snapshot
 from bench.result import Answered
 from bench.usage import Watch
 from services.embedded.clickhouse import running_clickhouse
@@ -44,6 +46,7 @@ FILLS: dict[str, str] = {
         FROM numbers({low}, {step}) WHERE {type} = 'purchase'""",
 }
 ID = "reinterpretAsUUID(sipHash128(number))"
+NOBODY = str(UUID(int=0))
 MAIL = "concat('user.', toString(number), '@example.com')"
 CUSTOMERS = {
     "identifier_holders": f"""
@@ -51,13 +54,22 @@ CUSTOMERS = {
         FROM numbers({{low}}, {{step}})""",
     "identifier_moves": f"""
         SELECT {ID}, reinterpretAsUUID(sipHash128(number + 1)), number FROM numbers({{low}}, {{step}}) WHERE number % 5 = 0""",
-    "customers (customer, sequence, as_of, identifiers, emails, orders, currency, divisor, net_minor, last_order_at, lifecycle)": f"""
+    "customers (customer, sequence, as_of, identifiers, emails, orders, currency, divisor, net_minor, last_order_at, lifecycle, "
+    "touchpoints_by_source, profile)": f"""
         SELECT {ID}, 1, now64(6), [concat('email:', {MAIL})], [{MAIL}], number % 9, 'USD', 100, number % 90000,
-            toDateTime64('2025-01-01', 6, 'UTC') + number, 'active'
-        FROM numbers({{low}}, {{step}}) WHERE number % 5 != 0""",
+            toDateTime64('2025-01-01', 6, 'UTC') + number, 'active', by_source,
+            replaceAll(replaceAll('{{profile}}', '{NOBODY}', toString({ID})), 'user.0@', concat('user.', toString(number), '@'))
+        FROM numbers({{low}}, {{step}}) AS n
+        LEFT ANY JOIN
+        (
+            SELECT customer_id, sumMap(map(toString(source), 1::UInt64)) AS by_source FROM rapport.touchpoints
+            WHERE customer_id IN (SELECT {ID} FROM numbers({{low}}, {{step}})) GROUP BY customer_id
+        ) AS t ON t.customer_id = {ID}
+        WHERE number % 5 != 0""",
     "loyalty_accounts (account, sequence, as_of, programme, balance, tier)": f"""
         SELECT {ID}, 1, now64(6), 'rapport', number % 900, 'base' FROM numbers({{low}}, {{step}}) WHERE number % 5 != 0""",
 }
+PROFILE_AT = "2025-06-01T12:00:00.000000Z"
 QUESTIONS = Path(__file__).parent.parent / "docs" / "questions.sql"
 TIMES = 5
 """How often each question is asked."""
@@ -78,21 +90,25 @@ def answers(touchpoints: int, customers: int, doing: Callable[[str], None]) -> I
 
 
 def fill(warehouse: Warehouse, touchpoints: int, customers: int) -> None:
-    """In steps, as batches would come. What came before the last is merged, as ClickHouse does it after an hour."""
-    for low in range(0, customers, STEP):
-        for table, rows in CUSTOMERS.items():
-            warehouse.command(f"INSERT INTO rapport_store.{table} {rows.format(low=low, step=min(STEP, customers - low))}")
+    """In steps, as batches would come. All but the last touchpoints are merged, as ClickHouse does it after an hour. What customers
+    say of their touchpoints is what these are."""
     for low in range(0, touchpoints, STEP):
         if low + STEP >= touchpoints:
-            _merge(warehouse)
+            _merge(warehouse, FILLS)
         for statement in FILLS.values():
             parts: dict[str, object] = {"total": touchpoints, "customers": customers, "low": low, "step": min(STEP, touchpoints - low)}
             parts |= {name: text.format(**parts) for name, text in (("type", TYPE), ("at", AT), ("anchor", ANCHOR))}
             warehouse.command(statement.format(**parts))
+    profile = snapshot(NOBODY, 0, 1, PROFILE_AT, 0).value.decode()
+    for table, rows in CUSTOMERS.items():
+        for low in range(0, customers, STEP):
+            filled = rows.format(low=low, step=min(STEP, customers - low), profile=profile)
+            warehouse.command(f"INSERT INTO rapport_store.{table} {filled}")
+    _merge(warehouse, [name.partition(" ")[0] for name in CUSTOMERS])
 
 
-def _merge(warehouse: Warehouse) -> None:
-    for table in (*FILLS, *(name.partition(" ")[0] for name in CUSTOMERS)):
+def _merge(warehouse: Warehouse, tables: Iterable[str]) -> None:
+    for table in tables:
         warehouse.command(f"OPTIMIZE TABLE rapport_store.{table} FINAL")
 
 

@@ -14,6 +14,8 @@ CONNECTION_SETTINGS = {
     "min_insert_block_size_bytes": str(64 * MEGABYTE),
     # A query takes one thread for each such part of the free memory; by the engine's own measure, a gigabyte, none would take two.
     "max_threads_min_free_memory_per_thread": str(64 * MEGABYTE),
+    # What reads a file is the query's own thread: handing each piece to another and back took a third of what looks one customer up.
+    "local_filesystem_read_method": "pread",
     # The engine's own convenience for its command line: a server takes no `1 + 1`.
     "implicit_select": "0",
     "allow_introspection_functions": "0",

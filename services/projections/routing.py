@@ -87,8 +87,9 @@ _EVENTS: Mapping[str, Mapping[bytes, Route]] = {
         b"redemption_accepted": _route(messages.RedemptionAccepted, Feed(redemptions.TABLE, redemptions.to_rows)),
     },
 }
+_SHOWN = _route(messages.Profile)
 _SNAPSHOTS: Mapping[str, Route] = {
-    topics.PROFILES.name: _route(messages.Profile, Feed(customers.TABLE, customers.to_rows)),
+    topics.PROFILES.name: _SHOWN,
     topics.LOYALTY_ACCOUNTS.name: _route(messages.Account, Feed(loyalty_accounts.TABLE, loyalty_accounts.to_rows)),
     topics.QUARANTINE.name: _route(messages.Quarantined, Feed(quarantine.TABLE, quarantine.to_rows)),
 }
@@ -126,7 +127,7 @@ def rows_of(topic: str, offset: int, headers: Headers, value: bytes | None) -> F
         route, id = _route_of(topic, offset, dict(headers))
         if not value.isascii():
             value.decode()
-        return _filled(route, id, route.decode(value))
+        return _filled(route, id, route.decode(value), value)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise Unreadable("unreadable_message", str(error)) from error
 
@@ -145,11 +146,13 @@ def _route_of(topic: str, offset: int, headers: Mapping[str, bytes]) -> tuple[Ro
     return route, int(id)
 
 
-def _filled(route: Route, id: int, event: Any) -> Filled:
+def _filled(route: Route, id: int, event: Any, value: bytes) -> Filled:
     """Decodes what may fail now; makes the rows when asked."""
     if route is _APPLIED:
         payload = messages.payload_of(event.touchpoint)
         return _applied(id, event, payload)
+    if route is _SHOWN:
+        return iter([(customers.TABLE, customers.to_rows(event, value))])
     return ((feed.table, feed.to_rows(id, event)) for feed in route.feeds)
 
 

@@ -1,10 +1,12 @@
 """The questions that Rapport itself asks, against the small shop."""
 
+from dataclasses import fields
 from decimal import Decimal
 from uuid import UUID
 
 import pytest
 
+from services.projections.answers import Customer
 from services.projections.migrating import migrate_with
 from services.projections.queries import Queries
 from services.projections.writer import write_positions
@@ -34,6 +36,25 @@ def test_a_customer_is_found_by_any_identifier_that_it_holds(queries: Queries) -
     assert queries.customer_by_identifier("email", "nobody@example.com") is None
 
 
+def test_looking_one_up_says_what_the_view_says(queries: Queries, clickhouse: str) -> None:
+    named = [field.name for field in fields(Customer)]
+    rows = Warehouse(clickhouse).select(f"SELECT {', '.join(named)} FROM asked.customers")
+
+    assert len(rows) == 3
+    for row in rows:
+        assert queries.customer(row[named.index("customer_id")]) == Customer(*row)
+
+
+def test_a_customer_that_was_written_before_its_profile_was_kept_is_found_too(queries: Queries, clickhouse: str) -> None:
+    before = queries.customer(BOB)
+    warehouse = Warehouse(clickhouse)
+
+    warehouse.command("ALTER TABLE asked_store.customers UPDATE profile = '' WHERE 1 SETTINGS mutations_sync = 2")
+
+    assert before is not None
+    assert queries.customer(BOB) == before
+
+
 def test_a_former_customer_id_leads_to_the_present_customer(queries: Queries) -> None:
     assert queries.customer_now(ADA_MAIL) == ADA
     assert queries.customer_now(ADA) == ADA
@@ -46,6 +67,7 @@ def test_a_timeline_starts_with_the_latest(queries: Queries) -> None:
     assert [touchpoint.event_id for touchpoint in queries.timeline(ADA_MAIL, limit=2)] == ["p2", "s4"]
     (first, *_) = queries.timeline(CYD)
     assert (first.type, first.source) == ("survey", "shop")
+    assert queries.timeline(UUID(int=5)) == []
 
 
 def test_changes_of_a_customer(queries: Queries) -> None:
