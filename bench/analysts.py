@@ -22,7 +22,7 @@ from services.projections.pages import questions_in
 from services.projections.queries import Queries
 from services.runtime.warehouse import Warehouse
 
-STEP = 250_000
+STEP, CUSTOMERS_STEP = 250_000, 100_000
 TYPE = "transform(intHash32(number) % 8, [0, 1, 2, 3, 4, 5, 6], ['email', 'chat', 'chat', 'purchase', 'call', 'social', 'survey'], 'visit')"
 ANCHOR = (
     "reinterpretAsUUID(sipHash128(toUInt64(pow(intHash32(if(" + TYPE + " = 'chat', intDiv(number, 20), number) + 1) "
@@ -46,6 +46,7 @@ FILLS: dict[str, str] = {
         FROM numbers({low}, {step}) WHERE {type} = 'purchase'""",
 }
 ID = "reinterpretAsUUID(sipHash128(number))"
+BY_SOURCE = ", ".join(f"'src-{number}', countIf(source = 'src-{number}')" for number in range(12))
 NOBODY = str(UUID(int=0))
 MAIL = "concat('user.', toString(number), '@example.com')"
 CUSTOMERS = {
@@ -55,17 +56,20 @@ CUSTOMERS = {
     "identifier_moves": f"""
         SELECT {ID}, reinterpretAsUUID(sipHash128(number + 1)), number FROM numbers({{low}}, {{step}}) WHERE number % 5 = 0""",
     "customers (customer, sequence, as_of, identifiers, emails, orders, currency, divisor, net_minor, last_order_at, lifecycle, "
-    "touchpoints_by_source, profile)": f"""
+    "touchpoints_by_source)": f"""
         SELECT {ID}, 1, now64(6), [concat('email:', {MAIL})], [{MAIL}], number % 9, 'USD', 100, number % 90000,
-            toDateTime64('2025-01-01', 6, 'UTC') + number, 'active', by_source,
-            replaceAll(replaceAll('{{profile}}', '{NOBODY}', toString({ID})), 'user.0@', concat('user.', toString(number), '@'))
+            toDateTime64('2025-01-01', 6, 'UTC') + number, 'active', by_source
         FROM numbers({{low}}, {{step}}) AS n
         LEFT ANY JOIN
         (
-            SELECT customer_id, sumMap(map(toString(source), 1::UInt64)) AS by_source FROM rapport.touchpoints
+            SELECT customer_id, mapFilter((_, times) -> times > 0, map({BY_SOURCE})) AS by_source FROM rapport.touchpoints
             WHERE customer_id IN (SELECT {ID} FROM numbers({{low}}, {{step}})) GROUP BY customer_id
         ) AS t ON t.customer_id = {ID}
         WHERE number % 5 != 0""",
+    "profiles": f"""
+        SELECT {ID} AS id, 1,
+            replaceAll(replaceAll('{{profile}}', '{NOBODY}', toString(id)), 'user.0@', concat('user.', toString(number), '@'))
+        FROM numbers({{low}}, {{step}}) WHERE number % 5 != 0 SETTINGS max_block_size = 8192""",
     "loyalty_accounts (account, sequence, as_of, programme, balance, tier)": f"""
         SELECT {ID}, 1, now64(6), 'rapport', number % 900, 'base' FROM numbers({{low}}, {{step}}) WHERE number % 5 != 0""",
 }
@@ -101,8 +105,8 @@ def fill(warehouse: Warehouse, touchpoints: int, customers: int) -> None:
             warehouse.command(statement.format(**parts))
     profile = snapshot(NOBODY, 0, 1, PROFILE_AT, 0).value.decode()
     for table, rows in CUSTOMERS.items():
-        for low in range(0, customers, STEP):
-            filled = rows.format(low=low, step=min(STEP, customers - low), profile=profile)
+        for low in range(0, customers, CUSTOMERS_STEP):
+            filled = rows.format(low=low, step=min(CUSTOMERS_STEP, customers - low), profile=profile)
             warehouse.command(f"INSERT INTO rapport_store.{table} {filled}")
     _merge(warehouse, [name.partition(" ")[0] for name in CUSTOMERS])
 

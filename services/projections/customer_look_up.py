@@ -26,7 +26,7 @@ def customer_of(published: str) -> Customer | None:
     profile = _decode(published)
     if profile.merged_into or not profile.identifiers:
         return None
-    (row,) = customers.to_rows(profile, b"")
+    (row,) = customers.to_rows(0, profile)
     shown = dict(zip(customers.TABLE.columns, row, strict=True)) | {"customer_id": profile.customer_id}
     shown |= {name: _major(shown[f"{name}_minor"], shown["divisor"]) for name in _MONEY}
     shown |= {name: _moment(shown[name]) for name in _TIMES}

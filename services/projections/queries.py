@@ -68,10 +68,10 @@ class Queries:
 
     def customer(self, id: UUID) -> Customer | None:
         """By its present id. None too while its first snapshot is on the way."""
-        found = self._warehouse.select(f"SELECT profile FROM {self._store}.customers FINAL WHERE customer = %(id)s", {"id": id})
-        if found and not found[0][0]:
-            return self._one(Customer, f"FROM {self._db}.customers WHERE customer_id = %(id)s", id=id)
-        return customer_of(found[0][0]) if found else None
+        found = self._warehouse.select(f"SELECT profile FROM {self._store}.profiles FINAL WHERE customer = %(id)s", {"id": id})
+        if found:
+            return customer_of(found[0][0])
+        return self._one(Customer, f"FROM {self._db}.customers WHERE customer_id = %(id)s", id=id)  # written before profiles were kept
 
     def customer_by_identifier(self, type: str, value: str) -> Customer | None:
         """By a normalised identifier."""

@@ -17,6 +17,7 @@ from services.projections.tables import (
     loyalty_accounts,
     loyalty_changes,
     loyalty_ledger,
+    profiles,
     purchase_lines,
     purchases,
     quarantine,
@@ -109,6 +110,7 @@ TABLES = (
     surveys.TABLE,
     customer_changes.TABLE,
     customers.TABLE,
+    profiles.TABLE,
     loyalty_ledger.TABLE,
     loyalty_changes.TABLE,
     redemptions.TABLE,
@@ -152,7 +154,7 @@ def _filled(route: Route, id: int, event: Any, value: bytes) -> Filled:
         payload = messages.payload_of(event.touchpoint)
         return _applied(id, event, payload)
     if route is _SHOWN:
-        return iter([(customers.TABLE, customers.to_rows(event, value))])
+        return iter([(customers.TABLE, customers.to_rows(id, event)), (profiles.TABLE, profiles.to_rows(event, value))])
     return ((feed.table, feed.to_rows(id, event)) for feed in route.feeds)
 
 

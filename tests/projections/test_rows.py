@@ -159,8 +159,7 @@ def test_of_a_customers_snapshots_in_a_batch_only_the_highest_sequence_is_read()
 
     found = rows_of_batch([older, newer, older])
 
-    ((row,),) = found.rows.values()
-    assert row[1] == 5
+    assert {table.name: [row[1] for row in rows] for table, rows in found.rows.items()} == {"customers": [5], "profiles": [5]}
     assert found.outcomes == {("applied", ""): 1, ("applied", "superseded"): 2}
 
 

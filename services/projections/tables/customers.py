@@ -60,15 +60,14 @@ TABLE = Table(
         "opportunities",
         "memberships",
         "consents",
-        "profile",
     ),
 )
 _NOTHING = Spend(orders=0, gross_minor=0, refunded_minor=0, net_minor=0, average_order_minor=0)
 _UNKNOWN = Satisfaction(answers=0, asked=0, mean_permille=None, latest_permille=None, perceived_to_expected_permille=None)
 
 
-def to_rows(profile: Profile, published: bytes) -> list[Row]:
-    """``published`` is the same as it came. A customer's own ``sequence`` says which snapshot is the latest."""
+def to_rows(id: int, profile: Profile) -> list[Row]:
+    """``id`` is not used: a customer's own ``sequence`` says which snapshot is the latest."""
     currency, spend = usual_currency(profile.spend)
     csat = profile.satisfaction.get("csat", _UNKNOWN)
     return [
@@ -122,7 +121,6 @@ def to_rows(profile: Profile, published: bytes) -> list[Row]:
             {opportunity.opportunity_id: opportunity.step for opportunity in profile.opportunities},
             {membership.programme: membership.step for membership in profile.memberships},
             {f"{consent.purpose}/{consent.channel}": consent.granted for consent in profile.consents},
-            published,
         )
     ]
 
