@@ -22,6 +22,8 @@ __all__ = ["migrate", "run"]
 METRICS_PORT = 9103
 TOUCHPOINTS, REST = (0.1, 0.5), (1.0, 3.0)
 """How often they are written, in seconds: least, and most while ClickHouse is slow."""
+MOST_LINGER_MS = 20
+"""What is read waits for the touchpoints' rhythm in any case: to gather it before only makes it later."""
 LONGEST_WAIT_SECONDS = 5.0
 log = logging.getLogger(__name__)
 
@@ -47,7 +49,7 @@ async def run(settings: Settings) -> int:
         sink,
         stage=STAGE,
         max_records=settings.stage.max_records,
-        linger_ms=settings.stage.linger_ms,
+        linger_ms=min(settings.stage.linger_ms, MOST_LINGER_MS),
         session_seconds=settings.stage.session_seconds,
     )
     sink.give_way = app.joiner.is_waiting
