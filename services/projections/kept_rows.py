@@ -51,15 +51,12 @@ class KeptRows(Generic[B]):
         self._reached |= {batch.tp: batch for batch in batches}
         self.messages += sum(len(batch.records) for batch in batches)
 
-    def touchpoints(self) -> Sequence[Row]:
-        """Those that are not written yet."""
-        return self._rows.rows.get(touchpoints.TABLE, ())
-
-    def touchpoints_are_written(self) -> None:
-        self._rows.rows.pop(touchpoints.TABLE, None)
+    def take_touchpoints(self) -> Sequence[Row]:
+        """Those that came since it was last asked: whoever takes them writes them before the rest."""
+        return self._rows.rows.pop(touchpoints.TABLE, ())
 
     def rest(self) -> BatchRows:
-        """Every other row, and what became of all the messages."""
+        """Every other row, touchpoints that nobody took among them, and what became of all the messages."""
         rest = rows_of_batch(record for batch in self._unread for record in batch.records)
         rest.add(self._rows)
         return rest

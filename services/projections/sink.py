@@ -6,7 +6,8 @@ one. So neither a lost answer, nor a crash, nor a second worker on the same part
 An insert costs ClickHouse some 8 ms however few its rows, and merges follow. So what comes is kept for a moment: touchpoints for a
 tenth of a second, what fills the other ten tables for a second, and for longer while ClickHouse is slow. The positions go with the
 latter. A crash loses nothing by that: what was kept is read again. The other ten are written one after the other, and touchpoints that
-come meanwhile are taken in and written in between: they do not wait for the rest of a second before.
+come meanwhile are taken in and written in between: they do not wait for the rest of a second before. While ClickHouse takes rows, those
+of the next messages are made.
 """
 
 import asyncio
@@ -35,6 +36,8 @@ from services.runtime.warehouse import TABLES_GONE, Warehouse, WarehouseAway, Wa
 
 STAGE = "projections"
 SHOWN_HEADERS = ("id", "type", "sequence")
+LOOK_SECONDS = 0.01
+"""How often is looked, while something is written, whether messages wait."""
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
@@ -57,8 +60,20 @@ class Closed:
     under_way: Sequence[UnderWay]
 
 
+@dataclass(slots=True)
+class Write:
+    """One insert: rows of a table, or the positions of what is ``closed``. ``ends_beat``: it is the beat's last, or only one."""
+
+    beat: Beat
+    ends_beat: bool
+    table: Table | None = None
+    rows: Sequence[Row] = ()
+    closed: Closed | None = None
+
+
 class WarehouseSink:
-    """A ``runtime.stream`` Sink. All of ClickHouse is talked to from one thread of its own, so the loop never waits.
+    """A ``runtime.stream`` Sink. All of ClickHouse is talked to from one thread of its own, so the loop never waits. What is kept, and
+    what is written next, is decided in the loop.
 
     The rhythms say how often they are written, ``keep_messages`` how many messages are kept at most. Without them all
     is written at once.
@@ -78,14 +93,17 @@ class WarehouseSink:
         self._tables = ""
         """The id of the positions' table, once it was seen."""
         self._closed: Closed | None = None
+        self._write: Write | None = None
+        """What is being written, or failed and is tried again before anything else."""
+        self._writing: asyncio.Task[None] | None = None
         self._under_way: list[UnderWay] = []
         self.give_way: Callable[[], bool] = lambda: False
-        """Whether messages wait to be taken in, so that a round of the rest is gone on with later."""
+        """Whether messages wait to be taken in: then nobody waits until all that is due is written."""
         self._thread = ThreadPoolExecutor(1, "warehouse")
 
     async def positions(self, tps: Iterable[TP]) -> Mapping[TP, int]:
         """Writes what is kept first: only what is not will be read again. Raises as ``apply`` does."""
-        await self._or_lost(self._write_all)
+        await self._write_what_is_due(everything=True)
         wanted = set(tps)
         found = await self._or_lost(self._stored_positions)
         return {tp: next for tp, next in found.items() if tp in wanted}
@@ -94,15 +112,14 @@ class WarehouseSink:
         """Raises WarehouseAway or WarehouseRefused: nothing is lost, call it again; StoreLost where tables are gone, or
         others: with the positions, the process makes them at its start, and reads everything again; without, only a rebuild does."""
         spans = self._tracer.batch("insert", _records(batches)) if self._tracer else None
-        started = time.perf_counter()
-        await self._or_lost(lambda: self._take(batches, UnderWay(started, spans)))
+        self._take(batches, UnderWay(time.perf_counter(), spans))
         await self._write_what_is_due()
         if log.isEnabledFor(logging.DEBUG):
             _tell(batches)
 
     async def tick(self) -> None:
         """Writes what was kept for long enough. Raises as ``apply`` does."""
-        if self._kept.messages or self._closed:
+        if self._kept.messages or self._closed or self._write:
             await self._write_what_is_due()
 
     def close(self) -> None:
@@ -114,10 +131,74 @@ class WarehouseSink:
         self._thread.shutdown()
         self._warehouse.close()
 
-    async def _write_what_is_due(self) -> None:
-        """Returns before all of it is written where messages wait to be taken in."""
-        while await self._or_lost(self._write_some) and not (self._kept.messages < self._keep_messages and self.give_way()):
-            pass
+    def _take(self, batches: Sequence[Batch], under_way: UnderWay) -> None:
+        """What an attempt took that failed later is not taken again."""
+        if new := [batch for batch in batches if not self._kept.has(batch)]:
+            self._kept.add(new)
+            self._under_way.append(under_way)
+
+    # ---- writing
+
+    async def _write_what_is_due(self, everything: bool = False) -> None:
+        """Where messages wait and there is room, it returns before all is written, and leaves the next insert under way."""
+        while True:
+            if self._writing is None:
+                write = self._next_write(everything)
+                if write is None:
+                    return
+                self._writing = asyncio.create_task(self._written(write))
+                self._writing.add_done_callback(lambda done: done.cancelled() or done.exception())  # seen, so not logged
+            if not everything and self._kept.messages < self._keep_messages and self.give_way():
+                return
+            writing = self._writing
+            await asyncio.wait({writing}, timeout=LOOK_SECONDS)
+            if writing.done():
+                writing.result()
+
+    def _next_write(self, everything: bool) -> Write | None:
+        """One that failed comes again. ``everything``: whether it is due or not."""
+        if self._write is None:
+            self._write = self._touchpoints_write() or self._rest_write(everything)
+        return self._write
+
+    def _touchpoints_write(self) -> Write | None:
+        if self._touchpoints.is_due() and (rows := self._kept.take_touchpoints()):
+            return Write(self._touchpoints.beat(), True, touchpoints.TABLE, rows)
+        return None
+
+    def _rest_write(self, everything: bool) -> Write | None:
+        """The next table of what is being written whole, or its positions."""
+        is_due = everything or self._rest.is_due() or self._kept.messages >= self._keep_messages
+        if self._closed is None and self._kept.messages and is_due:
+            self._close_kept()
+        if self._closed is None:
+            return None
+        if self._closed.rows:
+            return Write(self._closed.beat, False, *self._closed.rows.popleft())
+        return Write(self._closed.beat, True, closed=self._closed)
+
+    def _close_kept(self) -> None:
+        """What was taken in until now is to be written whole; what comes from now on is kept apart."""
+        rest = self._kept.rest()
+        self._closed = Closed(self._rest.beat(), deque(filled(rest.rows)), rest.outcomes, self._kept.reached(), self._under_way)
+        self._kept, self._under_way = self._kept.next(), []
+
+    async def _written(self, write: Write) -> None:
+        try:
+            await self._or_lost(lambda: self._insert(write))
+            self._done(write)
+        finally:
+            self._writing = None
+
+    def _done(self, write: Write) -> None:
+        if self._write is not write:
+            return  # written once more, by whoever left
+        self._write = None
+        if write.ends_beat:
+            write.beat.end()
+        if write.closed:
+            self._closed = None
+            _count(write.closed)
 
     async def _or_lost(self, call: Callable[[], T]) -> T:
         """Raises StoreLost where tables are gone."""
@@ -138,59 +219,24 @@ class WarehouseSink:
 
     # ---- in the thread
 
-    def _take(self, batches: Sequence[Batch], under_way: UnderWay) -> None:
-        """What an attempt took that failed later is not taken again."""
-        if new := [batch for batch in batches if not self._kept.has(batch)]:
-            self._kept.add(new)
-            self._under_way.append(under_way)
-
-    def _write_some(self) -> bool:
-        """One insert or two of what is due; whether there is more of it."""
-        if self._touchpoints.is_due():
-            self._write_touchpoints()
-        if self._closed is None and self._kept.messages and (self._rest.is_due() or self._kept.messages >= self._keep_messages):
-            self._close_kept()
-        if self._closed:
-            self._write_next(self._closed)
-        return self._closed is not None
+    def _insert(self, write: Write) -> None:
+        with write.beat.part():
+            if write.table:
+                write_table(self._warehouse, self._store, write.table, write.rows)
+            if write.closed:
+                failpoint("after_insert")
+                self._require_same_tables()
+                write_positions(self._warehouse, self._store, write.closed.reached)
+        if write.closed:
+            failpoint("after_positions")
+        elif write.table is touchpoints.TABLE:
+            failpoint("after_touchpoints")
 
     def _write_all(self) -> None:
-        while self._closed:
-            self._write_next(self._closed)
-        if self._kept.messages:
-            self._close_kept()
-            self._write_all()
-
-    def _write_touchpoints(self) -> None:
-        if rows := self._kept.touchpoints():
-            beat = self._touchpoints.beat()
-            with beat.part():
-                write_table(self._warehouse, self._store, touchpoints.TABLE, rows)
-            beat.end()
-            failpoint("after_touchpoints")
-            self._kept.touchpoints_are_written()
-
-    def _close_kept(self) -> None:
-        """What was taken in until now is to be written whole; what comes from now on is kept apart."""
-        self._write_touchpoints()
-        rest = self._kept.rest()
-        self._closed = Closed(self._rest.beat(), deque(filled(rest.rows)), rest.outcomes, self._kept.reached(), self._under_way)
-        self._kept, self._under_way = self._kept.next(), []
-
-    def _write_next(self, closed: Closed) -> None:
-        """The next table of it, or the positions, after which it is done."""
-        with closed.beat.part():
-            if closed.rows:
-                write_table(self._warehouse, self._store, *closed.rows[0])
-                closed.rows.popleft()
-                return
-            failpoint("after_insert")
-            self._require_same_tables()
-            write_positions(self._warehouse, self._store, closed.reached)
-            failpoint("after_positions")
-        self._closed = None
-        closed.beat.end()
-        _count(closed)
+        """For whoever leaves: the loop stands still meanwhile."""
+        while write := self._next_write(everything=True):
+            self._insert(write)
+            self._done(write)
 
     def _require_same_tables(self) -> None:
         """Raises StoreLost where another process made the positions' table anew, so that what was read before must be read again:

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -209,7 +210,7 @@ def test_touchpoints_come_first_and_the_rest_with_the_positions(clickhouse: str,
 
 def test_a_crash_while_the_rest_is_kept_loses_nothing_and_counts_nothing_twice(clickhouse: str, warehouse: Warehouse) -> None:
     # given: a sink that died between its touchpoints and the rest
-    apply(seldom(clickhouse), joined(MESSAGES[:40]))
+    apply(seldom(clickhouse), joined(MESSAGES[:20]))
     assert counts(warehouse)[0]
 
     # when: another reads from the stored positions, in other batches
@@ -259,6 +260,43 @@ def test_what_an_attempt_took_that_failed_later_is_not_taken_again(clickhouse: s
     assert warehouse.select("SELECT sum(rows) FROM system.parts WHERE active AND database = 'sink_store' AND table = 'purchases'") == [
         (counts(warehouse)[1],)
     ]
+
+
+def test_touchpoints_that_come_while_the_rest_is_written_do_not_wait_for_it(clickhouse: str, warehouse: Warehouse) -> None:
+    # given: a ClickHouse that is long about purchases
+    is_busy, may_end, written = threading.Event(), threading.Event(), list[str]()
+
+    class Slow(Warehouse):
+        def insert(self, table: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
+            if table.endswith(".purchases"):
+                is_busy.set()
+                assert may_end.wait(PATIENCE)
+            super().insert(table, columns, rows)
+            written.append(table.removeprefix("sink_store."))
+
+    sink = WarehouseSink(Slow(clickhouse), "sink")
+
+    async def work() -> None:
+        sink.give_way = lambda: True
+        await sink.apply(joined(MESSAGES[:20]))
+        while not is_busy.is_set():
+            await sink.tick()
+            await asyncio.sleep(0)
+
+        # when: more is taken in meanwhile
+        await sink.apply(joined(MESSAGES[20:], 20))
+        assert written.count("positions") == 0
+        may_end.set()
+        sink.give_way = lambda: False
+        await sink.tick()
+
+    asyncio.run(work())
+
+    # then: its touchpoints came before the rest was through, and all is there
+    rest = written[written.index("purchases") :]
+    assert rest.index("touchpoints") < rest.index("positions")
+    assert counts(warehouse)[0] == TOUCHPOINTS
+    assert written.count("positions") == 2
 
 
 def test_a_clickhouse_that_does_not_answer_is_given_up_in_time(clickhouse: str) -> None:
