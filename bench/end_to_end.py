@@ -3,7 +3,7 @@
 import time
 import uuid
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from http.client import HTTPConnection
 from threading import Thread
 
@@ -13,7 +13,7 @@ from clickhouse_driver import Client
 from bench.latencies import Latency, latency
 from bench.result import Work
 from bench.stack import WHILE_MEASURING, Service, Stack, wait_for
-from bench.traffic import DAYS, START, touchpoints
+from bench.traffic import DAYS, touchpoints
 from bench.usage import Watch
 
 STAGES = ("profile", "loyalty", "projections")
@@ -23,10 +23,10 @@ LOOK_SECONDS = 0.02
 """How long to wait between two questions whether an event is there: each costs ClickHouse 2 ms."""
 REQUESTS_A_SECOND = 100
 """Of the fixed rhythm; each holds as many touchpoints as make up the rate."""
-FIRST = START - timedelta(days=500)
+FIRST = datetime.now(UTC) - timedelta(days=2 * DAYS + 16)
 THEN = FIRST + timedelta(days=DAYS + 15)
-"""When what is sent first happened, and what is sent then: all of it later, late touchpoints included. Where every fact is late by weeks,
-the stages have ten times the work."""
+"""When what is sent first happened, and what is sent then: all of it later, late touchpoints included, and lately, as touchpoints do. Where
+every fact is late by weeks, or so old that its points have expired, the stages have a multiple of the work."""
 
 
 def sustained(stack: Stack, customers: int, events: int, connections: int = 4) -> Work:

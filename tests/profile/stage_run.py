@@ -33,6 +33,11 @@ class Run:
         """One batch of one partition."""
         self.feed_records(records(*batch, start=self.offset))
 
+    def feed_in_turn(self, *touchpoints: dict[str, Any]) -> None:
+        """Each in a batch of its own: within one they are taken in the order in which they happened."""
+        for one in touchpoints:
+            self.feed(one)
+
     def feed_records(self, batch: Sequence[Record]) -> None:
         """One batch of raw records."""
         transaction = self.stage.decide(batch)

@@ -156,16 +156,33 @@ def led_to(run: Run, identifier: str) -> Any:
     return profiles[id]["identifiers"]
 
 
+def test_touchpoints_of_one_batch_are_taken_in_the_order_in_which_they_happened() -> None:
+    run = Run()
+    run.feed(
+        touchpoint("e3", "customer_id:1", hour=3), touchpoint("e2", "customer_id:1", hour=1), touchpoint("e1", "customer_id:1", hour=1)
+    )
+    assert [one["touchpoint"]["event_id"] for one in run.events("touchpoint_applied")] == ["e1", "e2", "e3"]
+
+
+def test_of_two_with_one_event_id_the_one_that_came_first_counts_though_it_happened_later() -> None:
+    run = Run()
+    run.feed(touchpoint("e1", "customer_id:1", hour=3), touchpoint("e1", "customer_id:1", hour=1))
+    (counted,) = run.events("touchpoint_applied")
+    (refused,) = run.events("quarantined")
+    assert counted["touchpoint"]["occurred_at"] > touchpoint("e1", "customer_id:1", hour=1)["occurred_at"]
+    assert refused["reason"] == "conflicting_duplicate"
+
+
 def test_the_id_of_a_merged_customer_leads_to_whoever_holds_its_identifier_after_that_has_moved_on() -> None:
     run = Run()
-    run.feed(touchpoint("e3", "email:a@example.org", hour=3), touchpoint("e2", "customer_id:1", "email:a@example.org", hour=2))
+    run.feed_in_turn(touchpoint("e3", "email:a@example.org", hour=3), touchpoint("e2", "customer_id:1", "email:a@example.org", hour=2))
     run.feed(touchpoint("e1", "customer_id:2", "email:a@example.org", hour=1))
     assert {one["value"] for one in led_to(run, "email:a@example.org")} == {"2", "a@example.org"}
 
 
 def test_the_id_of_a_merged_customer_leads_past_one_that_lives_again_without_its_identifier() -> None:
     run = Run()
-    run.feed(touchpoint("e3", "anonymous_id:a", hour=3), touchpoint("e2", "email:a@example.org", "anonymous_id:a", hour=2))
+    run.feed_in_turn(touchpoint("e3", "anonymous_id:a", hour=3), touchpoint("e2", "email:a@example.org", "anonymous_id:a", hour=2))
     run.feed(touchpoint("e1", "customer_id:1", "email:a@example.org", hour=1), touchpoint("e4", "customer_id:1", "anonymous_id:a", hour=4))
     run.feed(
         linked("e5", "voided", "customer_id:1", "email:a@example.org", hour=5),
@@ -177,8 +194,10 @@ def test_the_id_of_a_merged_customer_leads_past_one_that_lives_again_without_its
 
 def test_the_id_of_a_merged_customer_leads_right_when_its_survivor_is_merged_and_split_at_once() -> None:
     run = Run()
-    run.feed(touchpoint("e7", "anonymous_id:a", hour=7), touchpoint("e2", "email:a@example.org", hour=2))
-    run.feed(touchpoint("e5", "email:a@example.org", "anonymous_id:a", hour=5), touchpoint("e3", "customer_id:2", "anonymous_id:a", hour=3))
+    run.feed_in_turn(touchpoint("e7", "anonymous_id:a", hour=7), touchpoint("e2", "email:a@example.org", hour=2))
+    run.feed_in_turn(
+        touchpoint("e5", "email:a@example.org", "anonymous_id:a", hour=5), touchpoint("e3", "customer_id:2", "anonymous_id:a", hour=3)
+    )
     run.feed(touchpoint("e1", "customer_id:1", "email:a@example.org", hour=1))
     assert held(run) == {frozenset(["1", "a@example.org"]), frozenset(["2", "a"])}
     assert {one["value"] for one in led_to(run, "anonymous_id:a")} == {"2", "a"}
@@ -188,7 +207,7 @@ def test_an_id_that_led_by_way_of_another_leads_right_when_the_other_moves_on() 
     run = Run()
     run.feed(touchpoint("e6", "customer_id:0", "phone:+12025550101", hour=30))
     run.feed(touchpoint("e5", "phone:+12025550101", "phone:+12025550100", hour=11))
-    run.feed(
+    run.feed_in_turn(
         touchpoint("e4", "email:a@example.org", "customer_id:0", hour=12),
         linked("e1", "voided", "email:a@example.org", "customer_id:2", hour=2),
     )
