@@ -15,6 +15,7 @@ from services.proof.rebuild import OldTablesKept, RowsLost, beside, drop_old, re
 from services.proof.store_rebuild import FactsLost, OldStoreKept, drop_old_store, rebuild_store
 from services.runtime.clock import SystemClock
 from services.runtime.error_words import in_words
+from services.runtime.interpreter import tune_interpreter
 from services.runtime.settings import Settings
 from services.runtime.store_exchange import StillInUse
 
@@ -32,6 +33,7 @@ REMEDIES: Mapping[type[Exception], str] = {
 def run(arguments: Mapping[str, Any], parts: Sequence[str], workers: int, switch: bool, accept_loss: bool, show_values: bool) -> int:
     """0 when all are done. Raises CommandFailed where a person must decide, or where something was away: then it may be run again."""
     settings = settings_of_running_stack(arguments)
+    tune_interpreter()
     for part in parts:
         try:
             _rebuild(settings, part, workers, switch, accept_loss, show_values)

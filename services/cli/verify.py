@@ -19,11 +19,13 @@ from services.proof.progress import Progress as Says
 from services.proof.verify import Asked, verify
 from services.runtime.clock import SystemClock
 from services.runtime.error_words import in_words
+from services.runtime.interpreter import tune_interpreter
 
 
 def run(asked: Asked, arguments: Mapping[str, Any], limit: int, show_values: bool) -> int:
     """The exit code. Raises CommandFailed with code NOT_CHECKED, whatever stood in the way."""
     settings = settings_of_running_stack(arguments)
+    tune_interpreter()
     if asked.since is not None and asked.since.tzinfo is None:
         asked = replace(asked, since=asked.since.replace(tzinfo=UTC))
     try:

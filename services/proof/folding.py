@@ -14,6 +14,9 @@ from services.runtime.stage import Record, Stage
 from services.runtime.stage_process import StageProcess
 from services.runtime.store_snapshot import StoreSnapshot, snapshot_of
 
+RECORDS_A_BATCH = 32_000
+"""Twice what a stage takes: nobody waits for it, and what is written of a customer is written once a batch."""
+
 
 class Fold:
     """``changed_rows`` and ``changed_items``: what was written since ``note_changes``."""
@@ -59,7 +62,7 @@ class Fold:
     async def _read(self, log: Log, ends: Mapping[TP, int], stage: Stage, apart: frozenset[Place], progress: Progress) -> None:
         starts = self.positions()
         done, total = sum(starts.values()), sum(ends.values())
-        async for fetched in log.read(starts, ends):
+        async for fetched in log.read(starts, ends, RECORDS_A_BATCH):
             batches = [Batch(tp, starts.get(tp, 0), of[-1].offset + 1, of, 0, 0) for tp, of in fetched.items() if of]
             self._take_batches(stage, batches, apart)
             starts |= {batch.tp: batch.next for batch in batches}

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 
 from services.proof.holders import Holders, held
 from services.proof.loyalty_state import loyalty_state
@@ -32,7 +33,7 @@ def holders_of(expected: StoreSnapshot, found: StoreSnapshot) -> Holders:
 
 def compare_profiles(expected: StoreSnapshot, found: StoreSnapshot, holders: Holders, scope: Scope) -> Compared:
     """What the profile stage knows."""
-    return _compared("profile", profile_state, expected, found, holders, scope)
+    return _compared("profile", profile_state, expected, found, holders, scope, quick=partial(profile_state, as_spelt=True))
 
 
 def compare_accounts(expected: StoreSnapshot, found: StoreSnapshot, holders: Holders, scope: Scope) -> Compared:
@@ -40,12 +41,23 @@ def compare_accounts(expected: StoreSnapshot, found: StoreSnapshot, holders: Hol
     return _compared("loyalty", loyalty_state, expected, found, holders, scope)
 
 
-def _compared(name: str, state: State, expected: StoreSnapshot, found: StoreSnapshot, holders: Holders, scope: Scope) -> Compared:
-    wanted = checksums(state(expected, holders))
-    which = scope.of(unequal(wanted, checksums(state(found, holders))))
-    compared = Compared(name, len(scope.of(wanted.keys() - {""})), which)
+def _compared(
+    name: str, state: State, expected: StoreSnapshot, found: StoreSnapshot, holders: Holders, scope: Scope, quick: State | None = None
+) -> Compared:
+    """``quick``: a state in which more may differ, to look at first."""
+    customers, which = _who_differs(quick or state, expected, found, holders, scope)
+    if which and quick:
+        customers, which = _who_differs(state, expected, found, holders, scope)
+    compared = Compared(name, customers, which)
     if which:
         some = set(sorted(which)[:DETAILED])
         both = of_customers(state(expected, holders), some), of_customers(state(found, holders), some)
         compared.differences = list(differences(name, *both))
     return compared
+
+
+def _who_differs(state: State, expected: StoreSnapshot, found: StoreSnapshot, holders: Holders, scope: Scope) -> tuple[int, set[str]]:
+    """How many customers were compared, and those that differ."""
+    wanted = checksums(state(expected, holders))
+    which = scope.of(unequal(wanted, checksums(state(found, holders))))
+    return len(scope.of(wanted.keys() - {""})), which

@@ -12,6 +12,8 @@ from services.runtime.kafka import KafkaConnection, new_consumer
 from services.runtime.stage import Record
 
 WAIT_MS = 500
+LONGEST_FETCH_MS = 20
+"""How long a fetch may wait for more. It is waited for even where other partitions are to be read from then on."""
 Fetched = Mapping[TP, Sequence[Record]]
 
 
@@ -31,7 +33,9 @@ class LogReader:
     """One consumer, read by one task. Connection errors come as aiokafka raises them."""
 
     def __init__(self, connection: KafkaConnection) -> None:
-        self._consumer = new_consumer(connection, max_partition_fetch_bytes=4 << 20, fetch_max_bytes=32 << 20)
+        self._consumer = new_consumer(
+            connection, max_partition_fetch_bytes=4 << 20, fetch_max_bytes=32 << 20, fetch_max_wait_ms=LONGEST_FETCH_MS
+        )
 
     async def __aenter__(self) -> Self:
         try:

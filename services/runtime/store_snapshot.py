@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Callable, Collection, Iterator, Mapping
+from functools import lru_cache
 from itertools import count, groupby
 from pathlib import Path
 from typing import Any, Protocol, Self
@@ -121,9 +122,15 @@ class StoreSnapshot:
         self._reader.close()
 
 
+@lru_cache(10_000)
+def _uuid(value: str) -> UUID:
+    return UUID(hex=value)
+
+
 class _SQLite:
     id_column, tracking = "rowid", "tracking"
     text: Callable[[Any], str] = staticmethod(str)
+    uuid: Callable[[Any], UUID] = staticmethod(_uuid)
 
     def __init__(self, path: Path) -> None:
         self._db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None, check_same_thread=False)
@@ -134,9 +141,6 @@ class _SQLite:
         cursor = self._db.execute(sql, parameters)
         while page := cursor.fetchmany(ROWS_A_FETCH):
             yield from page
-
-    def uuid(self, value: Any) -> UUID:
-        return UUID(hex=value)
 
     def among(self, table: str, keys: Collection[str]) -> Iterator[tuple[str, bytes]]:
         yield from among(self._db, f"SELECT key, value FROM {table} WHERE key IN (%s)", keys)

@@ -205,6 +205,23 @@ def test_an_untouched_copy_shows_no_difference_and_counts_its_customers(proof: P
     assert found["profile"].customers == 2
 
 
+def test_a_touchpoint_that_was_published_in_another_spelling_is_no_difference_and_another_value_is_named(proof: Proof) -> None:
+    def altered(change: dict[str, Any]) -> Compared:
+        live = proof.copy()
+        with sqlite3.connect(live / "profile.sqlite") as db:
+            row, state = db.execute("SELECT rowid, state FROM stored_events WHERE topic = 'touchpoint_applied' LIMIT 1").fetchone()
+            said = msgspec.json.decode(state)
+            said["touchpoint"] = dict(reversed(list((said["touchpoint"] | change).items())))
+            spelt = msgspec.json.format(msgspec.json.encode(said))
+            assert spelt != state
+            db.execute("UPDATE stored_events SET state = ? WHERE rowid = ?", (spelt, row))
+        return proof.compare(live)["profile"]
+
+    assert (altered({}).unequal, altered({}).differences) == (set(), [])
+    (difference,) = altered({"source": "elsewhere"}).differences
+    assert (difference.table, difference.field, difference.found) == ("touchpoint", "source", "elsewhere")
+
+
 def test_a_changed_field_is_named_with_its_customer_and_both_values(proof: Proof) -> None:
     live = proof.copy()
     (customer, *record), id = first_row(live / "profile.sqlite", "rows_customers", lambda row: row[2] and row[4] is None)
