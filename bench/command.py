@@ -77,6 +77,8 @@ def _tables(result: Result) -> Sequence[tuple[str, report.Table]]:
     tables = [("This run", report.about_table(result))]
     if result.stages:
         tables.append((f"Each stage by itself: {result.traffic}", report.stage_table(result.stages)))
+    if result.rebuilds:
+        tables.append((f"Built again from the log: {result.traffic}", report.work_table(result.rebuilds)))
     if result.shared:
         tables.append((f"Workers of profile over one store: {result.shared_job}", report.shared_table(result.shared)))
     if result.ingest or result.end_to_end:

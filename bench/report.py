@@ -45,6 +45,7 @@ def page(result: Result) -> str:
         [
             *_head(result),
             *_stages(result),
+            *_rebuilds(result),
             *_shared(result),
             *_ingest(result),
             *_whole_path(result),
@@ -110,6 +111,13 @@ def _stages(result: Result) -> Iterator[str]:
     if result.kept:
         yield words.KEPT
         yield from markdown(kept_table(result.kept))
+
+
+def _rebuilds(result: Result) -> Iterator[str]:
+    if result.rebuilds:
+        whole = sum(work.seconds for work in result.rebuilds)
+        yield words.REBUILDS.format(traffic=result.traffic, seconds=whole)
+        yield from markdown(work_table(result.rebuilds))
 
 
 def kept_table(kept: Mapping[str, Kept]) -> Table:

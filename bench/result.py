@@ -118,6 +118,7 @@ class Result:
     traffic: str = ""
     stages: list[Work] = field(default_factory=list)
     kept: dict[str, Kept] = field(default_factory=dict)
+    rebuilds: list[Work] = field(default_factory=list)
     shared_job: str = ""
     shared: list[Shared] = field(default_factory=list)
     ingest: list[Work] = field(default_factory=list)

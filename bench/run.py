@@ -14,6 +14,7 @@ from bench.peers.catalogue import Peer
 from bench.peers.environments import CannotPrepare
 from bench.peers.expected import expected
 from bench.peers.running import RAPPORT, RAPPORT_WITH_LOYALTY, Job, make_topic, run_peer, run_rapport
+from bench.rebuilding import rebuilt
 from bench.result import AboutPeer, Answered, Kept, PeerWork, Result, Shared, Work
 from bench.shared_store import RUNS, work_off
 from bench.stack import running_stack
@@ -21,7 +22,7 @@ from bench.traffic import simple_touchpoints, touchpoints
 from schemas import topics
 from services.cli.version import version
 
-PARTS = (*STAGES, "workers", "ingest", "end-to-end", "questions", "peers")
+PARTS = (*STAGES, "rebuild", "workers", "ingest", "end-to-end", "questions", "peers")
 READS = {
     "profile": (topics.TOUCHPOINTS.name,),
     "loyalty": (topics.PROFILE_CHANGES.name,),
@@ -83,7 +84,7 @@ def run(parts: Sequence[str], peers: Sequence[Peer], sizes: Sizes, command: str,
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # or the stack's processes would stay
     started = begun()
     result = Result(started.ended(command))
-    if set(parts) & set(STAGES):
+    if set(parts) & {*STAGES, "rebuild"}:
         _stages(parts, sizes, result, listener)
     if "workers" in parts:
         _workers(sizes, result, listener)
@@ -100,13 +101,14 @@ def run(parts: Sequence[str], peers: Sequence[Peer], sizes: Sizes, command: str,
 
 
 def _stages(parts: Sequence[str], sizes: Sizes, result: Result, listener: Listener) -> None:
-    """Each stage works off what the one before it left; one that nobody asked for does so unmeasured."""
+    """Each stage works off what the one before it left; one that nobody asked for does so unmeasured. Then all is built again."""
     wanted = [name for name in STAGES if name in parts]
+    needed = STAGES if "rebuild" in parts else STAGES[: STAGES.index(wanted[-1]) + 1]
     result.traffic = f"{sizes.events:,} touchpoints of {sizes.customers:,} customers"
     with running_stack() as stack:
         listener.doing(f"writing {sizes.events:,} touchpoints to the log")
         fill(stack, topics.TOUCHPOINTS.name, touchpoints(sizes.customers, sizes.events))
-        for name in STAGES[: STAGES.index(wanted[-1]) + 1]:
+        for name in needed:
             listener.doing(f"{name} works off what waits for it")
             work = drain(stack, name, messages_in(stack, *READS[name]))
             stack.stop(name)
@@ -115,6 +117,10 @@ def _stages(parts: Sequence[str], sizes: Sizes, result: Result, listener: Listen
                 listener.found(work)
         counts = {topic.name: messages_in(stack, topic.name) / sizes.events for topic in topics.TOPICS}
         result.kept = {what: Kept(round(counts.get(what, 0), 3), round(size / sizes.events)) for what, size in stack.disk().items() if size}
+        for name in STAGES if "rebuild" in parts else ():
+            listener.doing(f"{name} is built again from the log")
+            result.rebuilds.append(rebuilt(stack, name, sizes.events))
+            listener.found(result.rebuilds[-1])
 
 
 def _workers(sizes: Sizes, result: Result, listener: Listener) -> None:

@@ -64,15 +64,20 @@ class Stack:
         """A ClickHouse connection of the caller's own."""
         return Client("127.0.0.1", port=self.clickhouse_port)
 
-    def start(self, name: str, slot: str = "", **settings: str) -> Service:
-        """Starts a service, with these environment variables besides, and waits until it answers. ``slot``: a name for a further one."""
-        slot = slot or name
-        port = free_port()
-        environment = os.environ | {
+    def environment(self) -> dict[str, str]:
+        """For a process that is to work with this stack."""
+        return os.environ | {
             "RAPPORT_DATA_DIR": str(self.folder),
             "RAPPORT_KAFKA_BOOTSTRAP": self.bootstrap,
             "RAPPORT_CLICKHOUSE_URL": f"clickhouse://default@127.0.0.1:{self.clickhouse_port}",
             "RAPPORT_LOG_LEVEL": "warning",
+        }
+
+    def start(self, name: str, slot: str = "", **settings: str) -> Service:
+        """Starts a service, with these environment variables besides, and waits until it answers. ``slot``: a name for a further one."""
+        slot = slot or name
+        port = free_port()
+        environment = self.environment() | {
             "RAPPORT_LOYALTY_PORT": "0",
             ("RAPPORT_INGEST_PORT" if name == "ingest" else "RAPPORT_STAGE_METRICS_PORT"): str(port),
             **settings,

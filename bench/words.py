@@ -20,6 +20,12 @@ meanwhile: its state is durable, nothing counts twice, and it publishes what fol
 """
 KEPT = """What all of it takes on disk afterwards, in one copy, before Kafka compacts:
 """
+REBUILDS = """## Built again from the log
+
+`rapport rebuild` of each stage, one after the other, when all is worked off: {traffic}, **{seconds:.0f} seconds** in all. Each
+reads its part of the log, folds it into a new store, takes over what was published, compares every customer with what is live, and
+switches over. Figures are for one touchpoint of the log.
+"""
 SHARED = """## Several workers over one store
 
 One, two and four processes of the profile stage work off the same log ({job}), each time with a new stack and a new store; one over SQLite

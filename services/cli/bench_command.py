@@ -14,7 +14,8 @@ def bench(
     only: Annotated[
         str | None,
         typer.Option(
-            metavar="PART,…", help="Measure only these: profile, loyalty, projections, workers, ingest, end-to-end, questions, peers."
+            metavar="PART,…",
+            help="Measure only these: profile, loyalty, projections, rebuild, workers, ingest, end-to-end, questions, peers.",
         ),
     ] = None,
     peers: Annotated[bool, typer.Option("--peers", help="Other stream processors too, at one simple job on the same broker.")] = False,

@@ -16,8 +16,8 @@ from tests.bench.a_run import a_run
 @pytest.mark.parametrize(
     ("only", "peers", "parts"),
     [
-        (None, False, ["profile", "loyalty", "projections", "workers", "ingest", "end-to-end", "questions"]),
-        (None, True, ["profile", "loyalty", "projections", "workers", "ingest", "end-to-end", "questions", "peers"]),
+        (None, False, ["profile", "loyalty", "projections", "rebuild", "workers", "ingest", "end-to-end", "questions"]),
+        (None, True, ["profile", "loyalty", "projections", "rebuild", "workers", "ingest", "end-to-end", "questions", "peers"]),
         ("ingest,profile", False, ["profile", "ingest"]),
         ("peers", True, ["peers"]),
     ],
