@@ -23,7 +23,8 @@ READY_WITHIN = 180.0
 
 
 def start(arguments: Mapping[str, Any], show: Callable[[Board], None]) -> Settings:
-    """Returns when every program is well. Raises CommandFailed with what its log says last, or where one runs already."""
+    """Returns when every program is well. Raises CommandFailed with what its log says last, where one runs already, or where a service
+    cannot run before somebody has mended something; the others then go on."""
     settings = load(arguments)
     if running_board(settings):
         remedy = "`rapport status` shows it, `rapport down` stops it; --data-dir and the port options start another one beside it"
@@ -32,11 +33,12 @@ def start(arguments: Mapping[str, Any], show: Callable[[Board], None]) -> Settin
     log = settings.data_dir / "logs" / "up.log"
     command = [sys.executable, "-P", "-m", "services.cli", "up"]
     process = launch(command, log, environment_with(arguments))
-    _wait_until_ready(process, settings, show, str(log))
+    wait_until_ready(process, settings, show, str(log))
     return settings
 
 
-def _wait_until_ready(process: subprocess.Popen[bytes], settings: Settings, show: Callable[[Board], None], log: str) -> None:
+def wait_until_ready(process: subprocess.Popen[bytes], settings: Settings, show: Callable[[Board], None], log: str) -> None:
+    """``process``: the supervisor. Raises as ``start`` does."""
     deadline = time.monotonic() + READY_WITHIN
     while time.monotonic() < deadline:
         board = boards.read(boards.board_file(settings.data_dir))
@@ -44,6 +46,9 @@ def _wait_until_ready(process: subprocess.Popen[bytes], settings: Settings, show
             show(board)
             if board.phase == "ready":
                 return
+            if stopped := next((line for line in board.lines if line.needs_help), None):
+                remedy = "the rest goes on, `rapport status` shows it; once this is mended it is started by itself"
+                raise CommandFailed(f"{stopped.name} does not run: {stopped.note}", remedy)
             if board.phase == "preparing":
                 deadline = time.monotonic() + READY_WITHIN
         if process.poll() is not None:

@@ -14,7 +14,8 @@ Phase = Literal["preparing", "starting", "ready", "stopping", "stopped", "failed
 
 @dataclass(slots=True)
 class Line:
-    """One program of the stack. Moments in epoch seconds; ``created`` tells a process from a later one with the same id."""
+    """One program of the stack. Moments in epoch seconds; ``created`` tells a process from a later one with the same id.
+    ``needs_help``: it ended for what does not go away by itself, such as a store that is gone."""
 
     name: str
     state: State = "waiting"
@@ -22,6 +23,7 @@ class Line:
     created: float | None = None
     since: float = 0.0
     restarts: int = 0
+    needs_help: bool = False
     address: str = ""
     note: str = ""
     log: str = ""

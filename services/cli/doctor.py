@@ -13,6 +13,7 @@ from services.embedded.errors import EmbeddedStackError
 from services.embedded.java_runtime import find_java
 from services.embedded.processes import answers
 from services.projections.migrating import REMEDY, tables_gone
+from services.proof.rebuild import is_switching
 from services.runtime.http_requests import get
 from services.runtime.reachability import Unreached, count_topics, postgres_version, sqlite_version
 from services.runtime.settings import Settings
@@ -107,6 +108,7 @@ def _clickhouse(settings: Settings) -> Finding:
     try:
         found = str(warehouse.select("SELECT version()")[0][0])
         gone = tables_gone(warehouse, settings.clickhouse.database)
+        switching = is_switching(warehouse, settings.clickhouse.database)
     except (WarehouseAway, WarehouseRefused) as error:
         return Finding(
             "ClickHouse", "wrong", str(error), "check RAPPORT_CLICKHOUSE_URL (clickhouse://user:password@host:9000) and the network"
@@ -115,6 +117,9 @@ def _clickhouse(settings: Settings) -> Finding:
         warehouse.close()
     if gone:
         return Finding("ClickHouse", "wrong", f"{found}; dropped: {', '.join(gone)}", REMEDY)
+    if switching:
+        found += "; a rebuild switches over, or was interrupted at it: then the latest rows are missing"
+        return Finding("ClickHouse", "wrong", found, "`rapport rebuild projections` finishes it")
     return Finding("ClickHouse", "fine", found)
 
 

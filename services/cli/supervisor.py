@@ -10,6 +10,7 @@ from services.cli.processes_of_ours import created_at
 from services.cli.programs import HOPELESS, Program
 from services.cli.restarts import Restarts
 from services.embedded.processes import launch
+from services.runtime.stage_process import STORE_LOST
 
 LOOK_AT_STARTING, LOOK_AT_RUNNING = 0.1, 1.0
 """Seconds between two looks at a program's health."""
@@ -75,6 +76,7 @@ class Child:
             self.hopeless = f"{self.program.name}: {_last_words(self.program.log)}"
         self._restarts = self._restarts.after_end(now, now - self._began)
         self.line.restarts = self._restarts.in_all
+        self.line.needs_help = code == STORE_LOST and not self.program.preparation
         self._become("backing off", f"ended with status {code}: {_last_words(self.program.log)}")
 
     def _look(self, now: float) -> None:
@@ -85,6 +87,7 @@ class Child:
             return
         if problem is None:
             self._become("running")
+            self.line.needs_help = False
         elif was_well:
             self._become("unwell", problem)
 

@@ -69,6 +69,11 @@ def beside(database: str) -> str:
     return f"{database}_rebuild"
 
 
+def is_switching(warehouse: Warehouse, database: str) -> bool:
+    """Whether a rebuild has begun to switch over, and is not through: until it is, rows may be missing."""
+    return SwitchOver(warehouse, warehouse, database, beside(database)).phase() == SWITCHING
+
+
 @contextmanager
 def _over(settings: Settings) -> Iterator[tuple[Warehouse, SwitchOver]]:
     database = settings.clickhouse.database

@@ -1,6 +1,7 @@
 """A stack's programs start when what they need is well, come back when they end, and stop in order."""
 
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -8,11 +9,15 @@ from pathlib import Path
 
 import pytest
 
+from services.cli.background import wait_until_ready
 from services.cli.board import Board, Line, board_file, read, write
+from services.cli.errors import CommandFailed
 from services.cli.processes_of_ours import created_at, end, is_alive
 from services.cli.programs import Program
 from services.cli.restarts import LONGEST_PAUSE, STEADY_AFTER, Restarts
 from services.cli.supervisor import Supervisor
+from services.runtime.settings import Settings
+from services.runtime.stage_process import STORE_LOST
 
 SLEEPS = [sys.executable, "-c", "import time; time.sleep(600)"]
 
@@ -89,6 +94,35 @@ def test_a_program_that_is_killed_comes_back_and_is_counted(tmp_path: Path, stac
 def test_why_a_program_ended_is_on_the_board(tmp_path: Path, stacks: Callable[..., Stack]) -> None:
     stack = stacks(program(tmp_path, "reader", [sys.executable, "-c", "print('port 80 is taken'); raise SystemExit(3)"]))
     assert stack.until("reader", "backing off").note == "ended with status 3: port 80 is taken"
+
+
+def test_a_service_that_ended_for_what_must_be_mended_first_says_so_until_it_runs_again(
+    tmp_path: Path, stacks: Callable[..., Stack]
+) -> None:
+    # given
+    mended = tmp_path / "mended"
+    until_mended = f"import pathlib, time; pathlib.Path({str(mended)!r}).exists() or exit({STORE_LOST}); time.sleep(600)"
+    stack = stacks(program(tmp_path, "profile", [sys.executable, "-c", until_mended]), program(tmp_path, "other"))
+    assert stack.until("profile", "backing off").needs_help
+    assert not stack.until("other", "running").needs_help
+
+    # when
+    mended.touch()
+
+    # then
+    assert not stack.until("profile", "running").needs_help
+
+
+def test_whoever_waits_for_a_stack_is_told_at_once_of_a_service_that_cannot_run(tmp_path: Path) -> None:
+    lost = Line("profile", "backing off", needs_help=True, note="ended with status 3: profile.sqlite is gone")
+    process = subprocess.Popen(SLEEPS)
+    write(Board(process.pid, created_at(process.pid), phase="starting", lines=[lost]), board_file(tmp_path))
+    try:
+        with pytest.raises(CommandFailed, match=r"profile does not run: .*profile.sqlite is gone"):
+            wait_until_ready(process, Settings(data_dir=tmp_path), lambda _: None, "up.log")
+    finally:
+        process.kill()
+        process.wait()
 
 
 def test_a_preparation_is_done_once_and_then_lets_others_start(tmp_path: Path, stacks: Callable[..., Stack]) -> None:

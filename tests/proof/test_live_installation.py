@@ -19,7 +19,7 @@ import pytest
 from pydantic import SecretStr
 
 from schemas import topics
-from services.cli.doctor import findings
+from services.cli.doctor import Finding, findings
 from services.embedded.kafka import running_kafka
 from services.embedded.processes import free_port
 from services.loyalty.redeem_keys import redeem_keys_of
@@ -121,6 +121,10 @@ def live(warehouse: Warehouse, clickhouse_address: str, tmp_path_factory: pytest
         wait_for(lambda: live.count("living.quarantine") == 1)
         yield live
         live.stop()
+
+
+def clickhouse_by_doctor(live: Live) -> Finding:
+    return next(one for one in findings(live.settings) if one.what == "ClickHouse")
 
 
 def is_there(warehouse: Warehouse, database: str) -> bool:
@@ -226,7 +230,7 @@ def test_a_table_that_was_dropped_is_named_by_every_command_and_filled_again_by_
     named = r"purchases, quarantine_decisions.*`rapport rebuild projections`"
     with pytest.raises(TablesGone, match=named):
         live.verify()
-    assert (finding := next(one for one in findings(live.settings) if one.what == "ClickHouse")).verdict == "wrong"
+    assert (finding := clickhouse_by_doctor(live)).verdict == "wrong"
     assert re.search(named, f"{finding.found} {finding.remedy}")
     environment = os.environ | live.environment | {"RAPPORT_STAGE_METRICS_PORT": str(free_port())}
     stage = subprocess.run([sys.executable, "-m", "services.projections.app"], env=environment, capture_output=True, text=True, timeout=60)
@@ -244,7 +248,7 @@ def test_a_table_that_was_dropped_is_named_by_every_command_and_filled_again_by_
     assert rebuilt.made == ["purchases", "quarantine_decisions"]
     assert live.count("living.purchases") == purchases
     assert live.verify().unequal == set()
-    assert next(one for one in findings(live.settings) if one.what == "ClickHouse").verdict == "fine"
+    assert clickhouse_by_doctor(live).verdict == "fine"
     drop_old(live.settings)
 
 
@@ -257,6 +261,7 @@ def test_what_the_projections_write_between_the_exchange_and_a_crash_is_not_lost
     over = SwitchOver(live.warehouse, live.warehouse, "living", beside("living"))
     over.exchange(positions(live.warehouse, beside("living")))
     assert live.count("living.purchases") == 2
+    assert "`rapport rebuild projections`" in clickhouse_by_doctor(live).remedy
 
     # when: it is started again
     rebuilt = asyncio.run(rebuild_projections(live.settings, 2, quiet))
@@ -264,6 +269,7 @@ def test_what_the_projections_write_between_the_exchange_and_a_crash_is_not_lost
     # then
     assert rebuilt.switched
     assert live.count("living.purchases") == 3
+    assert clickhouse_by_doctor(live).verdict == "fine"
     assert live.verify().unequal == set()
     drop_old(live.settings)
 
