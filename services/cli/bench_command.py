@@ -35,8 +35,8 @@ def bench(
     """Measure every stage, ingest, and the way from a POST to a row in ClickHouse, on private stacks of real engines.
 
     Wall time, processor time of every process for each event (Kafka's and ClickHouse's too), most memory, and latency by percentile,
-    counted from when each request was due. Nothing of yours is touched. About ten minutes on two cores; with --peers twenty-five more,
-    and the first time packages of some 250 MB, which go to your cache folder.
+    counted from when each request was due. Nothing of yours is touched. A part takes some minutes, and says what it is at; with --peers
+    twenty-five more, and the first time packages of some 250 MB, which go to your cache folder.
 
     Figures, never verdicts: machines are shared and noisy, so compare ratios within one run, and look at the load that the report names.
 

@@ -1,6 +1,7 @@
 """What a stage has said so far, as subscribers know it: its events on Kafka, in the order of their ids, each once."""
 
 from collections.abc import AsyncIterator, Mapping
+from functools import lru_cache
 from uuid import UUID
 
 import msgspec
@@ -76,7 +77,12 @@ def event_of(stage: str, record: Record) -> RecordedEvent | None:
         said = readable(_quarantined, record.value)
         if type != "quarantined" or said is None or said.stage != stage:
             return None
-    return RecordedEvent(int(id), UUID(record.key.decode()), int(headers["sequence"]), type, record.value)
+    return RecordedEvent(int(id), _originator(record.key), int(headers["sequence"]), type, record.value)
+
+
+@lru_cache(10_000)
+def _originator(key: bytes) -> UUID:
+    return UUID(key.decode())
 
 
 def _lost(id: int) -> RecordedEvent:

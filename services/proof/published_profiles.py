@@ -1,5 +1,6 @@
 """What whoever follows ``profile-events`` from the first one knows: who holds what, where each touchpoint is, how far each customer is."""
 
+from sys import intern
 from typing import NamedTuple
 
 import msgspec
@@ -109,12 +110,12 @@ class PublishedProfiles:
             self._refuse(event)
             return
         message = _message(event.state)
-        id = message.customer_id
+        id = intern(message.customer_id)
         if event.version != self.last.get(id, 0) + 1:
             raise HistoryBroken(f"customer {id} goes from sequence {self.last.get(id, 0)} to {event.version}")
         self.last[id] = event.version
         if isinstance(message, _Applied):
-            self.counted[message.touchpoint.event_id] = Counted(message.anchor, id, event.version)
+            self.counted[message.touchpoint.event_id] = Counted(intern(message.anchor), id, event.version)
             self.fresh.add(message.touchpoint.event_id)
             self._hold(id, message.joined)
         elif isinstance(message, _Merged | _Joined):
@@ -138,8 +139,9 @@ class PublishedProfiles:
 
     def _hold(self, customer: str, identifiers: list[_Held]) -> None:
         for one in identifiers:
-            self.holder[one.id] = customer
-            self.names[one.id] = one.type, one.value
+            known = intern(one.id)
+            self.holder[known] = customer
+            self.names[known] = one.type, one.value
         if identifiers:
             self.merged_into.pop(customer, None)
 

@@ -213,7 +213,7 @@ class _Rebuild:
     def _keep(self, beside: EventStore, run: Sequence[RecordedEvent]) -> None:
         self._plan.heard(run)
         beside.commit(Transaction(events=[NewEvent(one.originator, one.version, one.type, one.state) for one in run]))
-        self._spoken_of.update(str(one.originator) for one in run)
+        self._spoken_of.update(map(str, {one.originator for one in run}))
 
     def _hear_fold(self, fold: Fold) -> None:
         while events := fold.store.events_after(self._heard_of_fold, 8_000):
