@@ -24,9 +24,13 @@ QUIET_WITHIN = 60.0
 """I5, from the last fault (or the last answer, if that came later)."""
 
 
+SQLITE, POSTGRES = "SQLite", "PostgreSQL"
+
+
 @dataclass(frozen=True)
 class Scenario:
-    """``fault``: its number in the list of faults. ``short``: continuous integration runs it."""
+    """``fault``: its number in the list of faults. ``short``: continuous integration runs it. ``store``: what the stages' stores must be;
+    empty: either."""
 
     name: str
     fault: int
@@ -34,6 +38,7 @@ class Scenario:
     play: Callable[["Play"], None]
     mix: Mix = field(default_factory=Mix)
     short: bool = False
+    store: str = ""
 
 
 @dataclass
@@ -53,12 +58,13 @@ class Result:
     notes: dict[str, str]
     figures: dict[str, int]
     memory: MemoryCurves | None = None
+    store: str = SQLITE
 
     @property
     def command(self) -> str:
         """What repeats it."""
-        full = "" if self.full else " --short"
-        return f"rapport chaos --scenario {self.scenario} --events {self.events} --seed {self.seed}{full}"
+        more = ("" if self.full else " --short") + (" --store-url URL" if self.store == POSTGRES else "")
+        return f"rapport chaos --scenario {self.scenario} --events {self.events} --seed {self.seed}{more}"
 
 
 class Play:
@@ -135,6 +141,8 @@ class Play:
         """Heals everything and waits for quiet. Seconds from the last fault, or from the last answer where that came later."""
         self.stack.kafka_proxy.pass_all()
         self.stack.clickhouse_proxy.pass_all()
+        if self.stack.store_proxy:
+            self.stack.store_proxy.pass_all()
         if self.answered() > 0.1:
             self._harmed = time.monotonic()
         self.quiet()
@@ -171,4 +179,5 @@ def play(scenario: Scenario, stack: Stack, log: LogReader, promised: Promised, c
         it.notes,
         figures,
         it.memory,
+        POSTGRES if stack.store_url else SQLITE,
     )

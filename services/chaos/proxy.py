@@ -1,4 +1,4 @@
-"""Stands between the services and Kafka or ClickHouse, and does to their connections what networks do."""
+"""Stands between the services and Kafka, ClickHouse or PostgreSQL, and does to their connections what networks do."""
 
 import asyncio
 import threading
@@ -7,15 +7,16 @@ from contextlib import contextmanager, suppress
 
 CHUNK = 65_536
 LOOPBACK = "127.0.0.1"
+Target = int | str | tuple[str, int]
 
 
 class Proxy:
-    """Forwards to ``target``. Thread-safe switches; what they did is counted.
+    """Forwards to ``target``: a port here, host and port, or the path of a socket. Thread-safe switches; what they did is counted.
 
     ``delay``: seconds by which every answer is late. ``refusing``: new connections are closed at once.
     """
 
-    def __init__(self, port: int, target: int) -> None:
+    def __init__(self, port: int, target: Target) -> None:
         self.port, self.target = port, target
         self.delay = 0.0
         self.refusing = False
@@ -56,7 +57,7 @@ class Proxy:
             writer.transport.abort()
             return
         try:
-            answers, asking = await asyncio.open_connection(LOOPBACK, self.target)
+            answers, asking = await self._opened()
         except OSError:
             writer.transport.abort()
             return
@@ -70,6 +71,12 @@ class Proxy:
             self._open -= {writer, asking}
             writer.transport.abort()
             asking.transport.abort()
+
+    async def _opened(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        if isinstance(self.target, str):
+            return await asyncio.open_unix_connection(self.target)
+        host, port = self.target if isinstance(self.target, tuple) else (LOOPBACK, self.target)
+        return await asyncio.open_connection(host, port)
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, answers: bool) -> None:
         with suppress(ConnectionError, OSError):
@@ -91,7 +98,7 @@ class Proxy:
 
 
 @contextmanager
-def running_proxy(port: int, target: int) -> Iterator[Proxy]:
+def running_proxy(port: int, target: Target) -> Iterator[Proxy]:
     """In a thread of its own."""
     proxy, ready = Proxy(port, target), threading.Event()
     stop = asyncio.Event()

@@ -1,10 +1,9 @@
 """Whether everything that was said has arrived everywhere: exact positions, not the services' own opinion of them."""
 
-import contextlib
 import sqlite3
 from collections.abc import Sequence
-from pathlib import Path
 
+import psycopg
 from aiokafka.errors import KafkaError
 from clickhouse_driver import Client
 from clickhouse_driver.errors import Error
@@ -19,6 +18,7 @@ from schemas.topics import (
 )
 from services.chaos.log_reader import LogReader
 from services.chaos.stack import Stack
+from services.runtime.store_snapshot import StoreMissing
 
 PROJECTED = (PROFILE_CHANGES.name, PROFILES.name, LOYALTY_CHANGES.name, LOYALTY_ACCOUNTS.name, QUARANTINE.name)
 
@@ -26,7 +26,7 @@ PROJECTED = (PROFILE_CHANGES.name, PROFILES.name, LOYALTY_CHANGES.name, LOYALTY_
 def quiet(stack: Stack, log: LogReader) -> bool | str:
     """True; or the first thing that is not where it should be, from the log's beginning to its end."""
     for name in ("profile", "loyalty"):  # first, since it is cheap
-        if (found := _stage_is_behind(stack.folder / f"{name}.sqlite", {})) is not None:
+        if (found := _stage_is_behind(stack, name, {})) is not None:
             return f"{name}: {found}"
     try:
         every = log.ends([TOUCHPOINTS.name, *PROJECTED])
@@ -34,25 +34,24 @@ def quiet(stack: Stack, log: LogReader) -> bool | str:
         return f"Kafka: {error!r}"
     for name, topic in (("profile", TOUCHPOINTS.name), ("loyalty", PROFILE_CHANGES.name)):
         ends = {f"{topic}:{number}": end for (of, number), end in every.items() if of == topic}
-        if (found := _stage_is_behind(stack.folder / f"{name}.sqlite", ends)) is not None:
+        if (found := _stage_is_behind(stack, name, ends)) is not None:
             return f"{name}: {found}"
     return _projections_are_behind(stack, {tp: end for tp, end in every.items() if tp[0] in PROJECTED}) or stack.healthy()
 
 
-def _stage_is_behind(path: Path, ends: dict[str, int]) -> str | None:
+def _stage_is_behind(stack: Stack, stage: str, ends: dict[str, int]) -> str | None:
     """What the stage has not taken, published, or shown whole."""
     try:
-        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=2)) as db:
-            stored = dict(db.execute("SELECT application_name, notification_id FROM tracking"))
-            marks = dict(db.execute("SELECT name, value FROM watermarks"))
-            (last,) = db.execute("SELECT MAX(rowid) FROM stored_events").fetchone()
-    except sqlite3.Error as error:
+        with stack.store(stage) as store:
+            stored, last = store.positions(), store.last_id()
+            published, shown = store.watermark("published"), store.watermark("snapshots")
+    except (StoreMissing, sqlite3.Error, psycopg.Error) as error:
         return f"its store cannot be read: {error}"
     lag = {name: end - stored.get(name, 0) for name, end in ends.items() if end != stored.get(name, 0)}
     if lag:
         return f"has not taken {lag}"
-    if (marks.get("published", 0), marks.get("snapshots", 0)) != (last or 0, last or 0):
-        return f"has {last} events, published {marks.get('published')}, shown {marks.get('snapshots')}"
+    if (published, shown) != (last, last):
+        return f"has {last} events, published {published}, shown {shown}"
     return None
 
 

@@ -34,6 +34,7 @@ def _summary(results: Sequence[Result]) -> Iterable[str]:
     last = _of_all_stacks(results)
     failed = [one.scenario for one in results if one.wrong]
     injected = sum(sum(one.faults.values()) for one in results)
+    yield f"Stores in {', '.join(sorted({one.store for one in results}))}."
     yield f"Scenarios {len(results)}, failed {len(failed)}{': ' + ', '.join(failed) if failed else ''}. Faults injected {injected}. "
     yield (
         f"Touchpoints in the log {last.get('touchpoints in the log', 0):,} (counted {last.get('counted', 0):,}, duplicates dropped "

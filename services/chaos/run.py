@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from services.chaos.catalogue import SCENARIOS
+from services.chaos.catalogue import OVER_POSTGRES, SCENARIOS
 from services.chaos.invariants import Check
 from services.chaos.log_reader import LogReader
 from services.chaos.play import Result, Scenario, play
@@ -33,16 +33,16 @@ class Bench:
 
 
 @contextlib.contextmanager
-def running_bench(folder: Path | None = None) -> Iterator[Bench]:
-    with running_stack(folder) as stack:
+def running_bench(folder: Path | None = None, store_url: str = "") -> Iterator[Bench]:
+    with running_stack(folder, store_url) as stack:
         log, promised = LogReader(stack.bootstrap), Promised()
         yield Bench(stack, log, promised, Check(stack, log, promised))
 
 
-def named(names: Sequence[str]) -> list[Scenario]:
-    """Those scenarios; all without a name. KeyError names one that there is not."""
-    known = {scenario.name: scenario for scenario in SCENARIOS}
-    return [known[name] for name in names] if names else list(SCENARIOS)
+def named(names: Sequence[str], postgres: bool = False) -> list[Scenario]:
+    """Those scenarios; without a name all that can be played over such stores. KeyError names one that there is not."""
+    known = {scenario.name: scenario for scenario in (OVER_POSTGRES if postgres else SCENARIOS)}
+    return [known[name] for name in names] if names else list(known.values())
 
 
 def run_all(
@@ -53,6 +53,7 @@ def run_all(
     begins: Callable[[Scenario, int, int], None],
     tell: Callable[[Result], None],
     report_to: Path | None,
+    store_url: str = "",
 ) -> list[Result]:
     """``begins`` is told which one of how many, ``tell`` what came of it. ``events`` are shared out evenly. After a failure the next
     scenario gets a stack of its own; the report is written after each."""
@@ -61,7 +62,7 @@ def run_all(
     each = max(LEAST_EVENTS, events // max(1, len(scenarios)))
     waiting = list(scenarios)
     while waiting:
-        with running_bench() as bench:
+        with running_bench(store_url=store_url) as bench:
             while waiting:
                 begins(waiting[0], len(results) + 1, len(scenarios))
                 results.append(bench.play(waiting.pop(0), each, seed, full))

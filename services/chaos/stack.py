@@ -14,6 +14,7 @@ from pathlib import Path
 
 from schemas import topics
 from services.chaos.memory import resident_mb
+from services.chaos.own_database import own_database, place_of, through
 from services.chaos.proxy import Proxy, running_proxy
 from services.chaos.sender import SOURCE
 from services.chaos.waiting import wait_for
@@ -25,6 +26,7 @@ from services.ingest.write_keys import write_keys_of
 from services.loyalty.redeem_keys import redeem_keys_of
 from services.runtime import http_requests
 from services.runtime.kafka import KafkaConnection, TopicSpec, ensure_topics
+from services.runtime.store_snapshot import StoreSnapshot, snapshot_of, snapshot_of_schema
 
 SERVICES = ("ingest", "profile", "loyalty", "projections")
 STAGES = SERVICES[1:]
@@ -54,7 +56,8 @@ class Service:
 
 @dataclass
 class Stack:
-    """Where everything is. ``services`` by slot: the service's name, or another for a second process of it."""
+    """Where everything is. ``services`` by slot: the service's name, or another for a second process of it. ``store_url``: the stages'
+    database in PostgreSQL, to which services come by ``store_proxy``; without, their stores are files in the folder."""
 
     folder: Path
     kafka_port: int
@@ -64,6 +67,8 @@ class Stack:
     clickhouse_proxy: Proxy
     key: str = ""
     redeem_key: str = ""
+    store_url: str = ""
+    store_proxy: Proxy | None = None
     services: dict[str, Service] = field(default_factory=dict)
     backends: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     _lock: threading.RLock = field(default_factory=threading.RLock)
@@ -84,6 +89,7 @@ class Stack:
             "RAPPORT_DATA_DIR": str(self.folder),
             "RAPPORT_KAFKA_BOOTSTRAP": self.bootstrap,
             "RAPPORT_CLICKHOUSE_URL": f"clickhouse://default@{LOOPBACK}:{self.clickhouse_proxy.port}",
+            **self._store(),
             "RAPPORT_LOYALTY_PROGRAMME": str(PROGRAMME),
             "RAPPORT_LOG_LEVEL": "info",
             "RAPPORT_STAGE_SESSION_SECONDS": SESSION_SECONDS,
@@ -97,6 +103,15 @@ class Stack:
             service = Service(name, slot, port, door, self._launched(name, slot, environment, former=False), environment)
             self.services[slot] = service
         return service
+
+    def _store(self) -> dict[str, str]:
+        if self.store_proxy is None:
+            return {}
+        return {"RAPPORT_STORE_URL": through(self.store_url, LOOPBACK, self.store_proxy.port)}
+
+    def store(self, stage: str) -> StoreSnapshot:
+        """What it holds now, not through the proxy. Raises StoreMissing, and what the database raises."""
+        return snapshot_of_schema(self.store_url, stage) if self.store_url else snapshot_of(self.folder / f"{stage}.sqlite")
 
     def start_all(self) -> None:
         """Every service that is not there yet, and waits until all answer."""
@@ -222,13 +237,17 @@ class Stack:
 
 
 @contextlib.contextmanager
-def running_stack(folder: Path | None = None) -> Iterator[Stack]:
-    """All of it, up and healthy, in a temporary folder unless one is given. All processes are gone on leaving."""
+def running_stack(folder: Path | None = None, store_url: str = "") -> Iterator[Stack]:
+    """All of it, up and healthy, in a temporary folder unless one is given; in that PostgreSQL it makes a database of its own. All
+    is gone on leaving."""
     with contextlib.ExitStack() as stack:
         home = folder or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="rapport-chaos-")))
         kafka, clickhouse, http = free_port(), free_port(), free_port()
         to_kafka, to_clickhouse = (stack.enter_context(running_proxy(free_port(), target)) for target in (kafka, clickhouse))
         made = Stack(home, kafka, clickhouse, http, to_kafka, to_clickhouse)
+        if store_url:
+            made.store_url = stack.enter_context(own_database(store_url))
+            made.store_proxy = stack.enter_context(running_proxy(free_port(), place_of(made.store_url)))
         stopped = threading.Event()
         watching = threading.Thread(target=made.watch, args=(stopped,), daemon=True)
         try:

@@ -6,7 +6,7 @@ import shutil
 import sqlite3
 from pathlib import Path
 
-from services.chaos.play import Play, Scenario
+from services.chaos.play import SQLITE, Play, Scenario
 from services.chaos.quiet import client_of
 
 ROOM_BYTES = 10_000
@@ -64,5 +64,5 @@ def written_back(store: Path) -> bool | str:
 
 SCENARIOS = (
     Scenario("warehouse-lost", 17, "ClickHouse's directory is deleted", warehouse_lost),
-    Scenario("disk-full", 18, "no room for the stores of profile and loyalty", disk_full, short=True),
+    Scenario("disk-full", 18, "no room for the stores of profile and loyalty", disk_full, short=True, store=SQLITE),
 )

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from services.chaos.play import Play, Scenario
+from services.chaos.play import SQLITE, Play, Scenario
 from services.chaos.scenarios.state import written_back
 from services.chaos.stack import Service
 from services.cli.verify_command import DIFFERENT
@@ -112,6 +112,8 @@ def _run(it: Play, service: Service, *module: str, code: int) -> str:
 
 
 SCENARIOS = (
-    Scenario("store-lost", 17, "the stores of profile and loyalty are deleted, truncated, overwritten", store_lost, short=True),
-    Scenario("flipped-bit", 17, "one bit of a stage's store is another", flipped_bit),
+    Scenario(
+        "store-lost", 17, "the stores of profile and loyalty are deleted, truncated, overwritten", store_lost, short=True, store=SQLITE
+    ),
+    Scenario("flipped-bit", 17, "one bit of a stage's store is another", flipped_bit, store=SQLITE),
 )

@@ -1,0 +1,44 @@
+"""PostgreSQL, where it holds the stages' stores: connections to it break, and its answers are lost, that of a COMMIT among them."""
+
+from services.chaos.play import POSTGRES, Play, Scenario
+
+
+def connections(it: Play) -> None:
+    """All of them at once; in the middle of a message; and after what was asked for was done."""
+    proxy = it.stack.store_proxy
+    assert proxy is not None
+    for part in it.parts(it.times(4, 30)):
+        it.send(part)
+        it.under_way(it.sender.left // 2)
+        proxy.reset_all()
+        it.harm("all connections to PostgreSQL reset")
+        cut, lost = proxy.cut + 2, proxy.lost + 2
+        proxy.cut_messages(2)
+        it.until(lambda cut=cut: proxy.cut >= cut or "not cut yet", "messages to be cut")  # type: ignore[misc]
+        it.harm("a message to PostgreSQL cut in the middle", 2)
+        proxy.lose_answers(2)
+        it.until(lambda lost=lost: proxy.lost >= lost or "not lost yet", "answers to be lost")  # type: ignore[misc]
+        it.harm("an answer of PostgreSQL lost", 2)
+    it.answered()
+
+
+def away(it: Play) -> None:
+    """Nobody reaches it; what comes meanwhile waits in Kafka, and nothing goes to quarantine because of it."""
+    proxy = it.stack.store_proxy
+    assert proxy is not None
+    for part in it.parts(it.times(1, 3)):
+        proxy.refusing = True
+        proxy.reset_all()
+        it.harm("PostgreSQL out of reach")
+        it.send(part)
+        it.answered()
+        it.pace(it.times(2, 30))
+        proxy.refusing = False
+        it.harm("PostgreSQL within reach again")
+        it.quiet()
+
+
+SCENARIOS = (
+    Scenario("postgres-connections", 23, "connections to PostgreSQL reset, cut in mid-message, answers lost", connections, store=POSTGRES),
+    Scenario("postgres-away", 23, "PostgreSQL out of reach", away, store=POSTGRES),
+)
