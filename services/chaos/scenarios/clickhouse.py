@@ -2,6 +2,7 @@
 
 from services.chaos.play import Play, Scenario
 from services.chaos.quiet import client_of
+from services.chaos.scenarios.broken_messages import cut_and_lose
 from services.chaos.scenarios.kafka import ROOM_MB
 
 
@@ -29,13 +30,7 @@ def mid_insert(it: Play) -> None:
     for part in it.parts(it.times(3, 15)):
         it.send(part)
         it.under_way(it.sender.left // 2)
-        cut, lost = proxy.cut + 2, proxy.lost + 2
-        proxy.cut_messages(2)
-        it.until(lambda cut=cut: proxy.cut >= cut or "not cut yet", "inserts to be cut")  # type: ignore[misc]
-        it.harm("a message to ClickHouse cut in the middle", 2)
-        proxy.lose_answers(2)
-        it.until(lambda lost=lost: proxy.lost >= lost or "not lost yet", "answers to be lost")  # type: ignore[misc]
-        it.harm("an answer of ClickHouse lost", 2)
+        cut_and_lose(it, proxy, "ClickHouse")
         it.stack.kill_backend("clickhouse")
         it.harm("ClickHouse killed")
         it.stack.start_clickhouse()

@@ -1,6 +1,7 @@
 """PostgreSQL, where it holds the stages' stores: connections to it break, and its answers are lost, that of a COMMIT among them."""
 
 from services.chaos.play import POSTGRES, Play, Scenario
+from services.chaos.scenarios.broken_messages import cut_and_lose
 
 
 def connections(it: Play) -> None:
@@ -12,13 +13,7 @@ def connections(it: Play) -> None:
         it.under_way(it.sender.left // 2)
         proxy.reset_all()
         it.harm("all connections to PostgreSQL reset")
-        cut, lost = proxy.cut + 2, proxy.lost + 2
-        proxy.cut_messages(2)
-        it.until(lambda cut=cut: proxy.cut >= cut or "not cut yet", "messages to be cut")  # type: ignore[misc]
-        it.harm("a message to PostgreSQL cut in the middle", 2)
-        proxy.lose_answers(2)
-        it.until(lambda lost=lost: proxy.lost >= lost or "not lost yet", "answers to be lost")  # type: ignore[misc]
-        it.harm("an answer of PostgreSQL lost", 2)
+        cut_and_lose(it, proxy, "PostgreSQL")
     it.answered()
 
 
