@@ -57,10 +57,11 @@ def drain(stack: Stack, name: str, events: int) -> Work:
     service = stack.start(name)
     wait_for(lambda: service.metric("rapport_messages_total") > 0, f"{name} to begin")
     with Watch({name: service.process, **stack.backends}) as watch:
-        began, first = time.perf_counter(), service.metric("rapport_messages_total")
+        began, first, rows = time.perf_counter(), service.metric("rapport_messages_total"), stack.rows_inserted()
         wait_for(lambda: service.metric("rapport_messages_total") >= events, f"{name} to take in {events} messages", every=WHILE_MEASURING)
         wait_for(lambda: service.metric("rapport_unpublished_events") == 0, f"{name} to publish", every=WHILE_MEASURING)
         took, counted = time.perf_counter() - began, round(events - first)
         if counted <= 0:
             raise ValueError(f"{name} took in all {events} messages at once: measure with more of them")
-        return Work(name, counted, took, watch.spent(counted))
+        inserted = stack.rows_inserted() - rows
+        return Work(name, counted, took, watch.spent(counted), f"{inserted / took:,.0f} rows a second" if inserted else "")

@@ -108,6 +108,7 @@ def _stages(result: Result) -> Iterator[str]:
     yield words.STAGES.format(traffic=result.traffic)
     yield _image("stages", "CPU for one message, by stage and process")
     yield from markdown(stage_table(result.stages))
+    yield from (f"ClickHouse took in {work.note} from {work.what}.\n" for work in result.stages if work.note)
     if result.kept:
         yield words.KEPT
         yield from markdown(kept_table(result.kept))

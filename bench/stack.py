@@ -88,6 +88,11 @@ class Stack:
         wait_for(lambda: _answers(service), f"{slot} to answer", 60)
         return service
 
+    def rows_inserted(self) -> int:
+        """Into all tables of ClickHouse since it started."""
+        found = self.client().execute("SELECT value FROM system.events WHERE event = 'InsertedRows'")
+        return int(found[0][0]) if found else 0
+
     def disk(self) -> dict[str, int]:
         """Bytes, by what holds them: each topic of Kafka, each stage's store that is a file, ClickHouse's tables."""
         kept = {topic.name: _bytes(self.folder.glob(f"kafka/**/{topic.name}-[0-9]*/*.log")) for topic in topics.TOPICS}

@@ -32,12 +32,14 @@ def shared(workers: int, seconds: float, decided: int, holders: str = "ab12", wr
 
 def a_run() -> Result:
     stage = Work("profile", 500_000, 25.0, [Spent("profile", 40.0, 300), Spent("kafka", 9.0, 200), Spent("clickhouse", 0.1, 250)])
+    written = [Spent("projections", 20.0, 200), Spent("kafka", 1.0, 200), Spent("clickhouse", 8.0, 400)]
+    projections = Work("projections", 600_000, 15.0, written, "56,000 rows a second")
     ingest = Work("ingest, batches of 100", 400_000, 10.0, [Spent("ingest", 22.0, 120), Spent("kafka", 6.0, 200)], "400 requests/s")
     path = Work("POST to row", 200_000, 20.0, [Spent("ingest", 20.0, 120), Spent("profile", 45.0, 310)], "batches of 100")
     return Result(
         about=ABOUT,
         traffic="500,000 touchpoints of 100,000 customers",
-        stages=[stage],
+        stages=[stage, projections],
         kept={"touchpoints": Kept(1.0, 410), "ClickHouse": Kept(0.0, 90)},
         rebuilds=[Work("rebuild profile", 500_000, 50.0, [Spent("profile", 95.0, 800), Spent("kafka", 9.0, 200)], "in 50.0 s")],
         shared_job="100,000 touchpoints of 20,000 customers",
