@@ -12,11 +12,18 @@ from psycopg.sql import SQL, Composed, Identifier
 PORT = 5432
 
 
+class NoDatabase(Exception):
+    """Raised by ``own_database``: the server cannot be reached, or its user may not make databases."""
+
+
 @contextmanager
 def own_database(server: str) -> Iterator[str]:
-    """Its address, in libpq's words; the database is dropped on leaving. Needs the right to make one. Raises psycopg.Error."""
+    """Its address, in libpq's words; the database is dropped on leaving. Raises NoDatabase."""
     name = f"rapport_chaos_{uuid.uuid4().hex[:12]}"
-    _command(server, SQL("CREATE DATABASE {}").format(Identifier(name)))
+    try:
+        _command(server, SQL("CREATE DATABASE {}").format(Identifier(name)))
+    except psycopg.Error as error:
+        raise NoDatabase(str(error).strip()) from error
     try:
         yield psycopg.conninfo.make_conninfo(server, dbname=name)
     finally:

@@ -36,6 +36,7 @@ def chaos(
     - `rapport chaos --report docs/faults.md`
     - `rapport chaos --short --store-url postgresql://me:secret@localhost/postgres`
     """
+    from services.chaos.own_database import NoDatabase
     from services.chaos.run import named, run_all
     from services.cli.chaos_view import show_begin, show_list, show_result, show_total
     from services.cli.errors import CommandFailed
@@ -47,6 +48,10 @@ def chaos(
     if listed:
         show_list(chosen)
         return
-    results = run_all(chosen, events, seed, not short, show_begin, show_result, report, store_url or "")
+    try:
+        results = run_all(chosen, events, seed, not short, show_begin, show_result, report, store_url or "")
+    except NoDatabase as error:
+        remedy = "--store-url is postgresql://user:password@host/database; its user needs the right to make databases (CREATEDB)"
+        raise CommandFailed(f"PostgreSQL: {error}", remedy) from error
     show_total(results)
     raise typer.Exit(1 if any(one.wrong for one in results) else 0)

@@ -6,9 +6,10 @@ import psycopg
 import pytest
 
 from services.chaos.catalogue import OVER_POSTGRES
-from services.chaos.own_database import own_database, place_of, through
+from services.chaos.own_database import NoDatabase, own_database, place_of, through
 from services.chaos.play import Scenario
 from services.chaos.run import Bench, running_bench
+from services.embedded.processes import free_port
 
 EVENTS, SEED = 500, 1
 PLAYED = ("kill-any", "zombie", "merge-race", "postgres-connections", "postgres-away")
@@ -41,6 +42,11 @@ def test_a_run_has_a_database_of_its_own_and_leaves_none_behind(postgres_address
         assert found
         assert found[0] in databases() - before
     assert databases() == before
+
+
+def test_a_server_that_cannot_be_reached_is_said_to_be() -> None:
+    with pytest.raises(NoDatabase, match="connection"), own_database(f"postgresql://me@127.0.0.1:{free_port()}/one"):
+        pass
 
 
 @pytest.mark.parametrize(
