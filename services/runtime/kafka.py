@@ -1,19 +1,17 @@
 """Kafka clients and topics, made from plain settings: where the brokers are, and how to prove who we are."""
 
 import asyncio
-import logging
 import ssl
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import faust
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import TopicAlreadyExistsError, for_code
+from aiokafka.conn import AIOKafkaConnection, CloseReason
+from aiokafka.errors import KafkaConnectionError, TopicAlreadyExistsError, for_code
 
-RETRY_SECONDS = 0.1
-log = logging.getLogger(__name__)
 Protocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
 
 
@@ -61,31 +59,27 @@ class KafkaConnection:
         return faust.SSLCredentials(self.tls()) if self.security_protocol == "SSL" else None
 
 
-class Producer(AIOKafkaProducer):  # type: ignore[misc]
-    """Goes on where aiokafka 0.14.0 would wait for ever: its client's metadata task, for which a write that is to be repeated waits,
-    ends on any error that it does not know, such as the RuntimeError of uvloop when a connection is written to that just broke."""
+def _saying_what_broke(write: Callable[..., Any]) -> Callable[..., Any]:
+    """uvloop raises RuntimeError where something is written to a connection that just broke. aiokafka 0.14.0 knows OSError alone: it would
+    end the task that asks for metadata, and a client would wait for ever, for its group's coordinator or to write again."""
 
-    async def start(self) -> None:
-        await super().start()
-        self._watch_metadata()
+    def written(connection: AIOKafkaConnection, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return write(connection, *args, **kwargs)
+        except RuntimeError as broken:
+            connection.close(reason=CloseReason.CONNECTION_BROKEN)
+            raise KafkaConnectionError(f"the connection to {connection.host}:{connection.port} broke") from broken
 
-    def _watch_metadata(self) -> None:
-        self.client._sync_task.add_done_callback(self._metadata_ended)
+    return written
 
-    def _metadata_ended(self, task: "asyncio.Task[None]") -> None:
-        if not task.cancelled() and (error := task.exception()) is not None:
-            log.warning("asking Kafka for metadata again: %r", error)
-            asyncio.get_running_loop().call_later(RETRY_SECONDS, self._go_on)
 
-    def _go_on(self) -> None:
-        if self.client._sync_task is not None:  # else it was closed meanwhile
-            self.client._sync_task = asyncio.create_task(self.client._md_synchronizer())
-            self._watch_metadata()
+AIOKafkaConnection.send = _saying_what_broke(AIOKafkaConnection.send)
+AIOKafkaConnection._send_sasl_token = _saying_what_broke(AIOKafkaConnection._send_sasl_token)
 
 
 def new_producer(connection: KafkaConnection, **settings: Any) -> AIOKafkaProducer:
     """Idempotent, acknowledged by all replicas. Call it in the running loop; start and stop it yourself."""
-    return Producer(
+    return AIOKafkaProducer(
         **connection.client_settings(),
         **{"acks": "all", "enable_idempotence": True, "max_batch_size": 1 << 19, "request_timeout_ms": 20_000, **settings},
     )

@@ -55,6 +55,9 @@ class CountingWorker:
             lines = [line for line in page.read().decode().splitlines() if not line.startswith("#")]
         return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
 
+    def has_partitions(self) -> bool:
+        return any(name.startswith("rapport_lag_messages{") for name in self.metrics())
+
     def signal(self, number: int) -> None:
         self.process.send_signal(number)
 
