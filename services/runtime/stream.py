@@ -103,7 +103,8 @@ def build(
     fetch = {"broker_max_poll_records": max_records}  # a stage that is behind then makes few, big transactions
     app = BatchApp(group, **{**FAUST_SETTINGS, **session, **fetch, **connection.faust_settings(), **faust_settings})
     app.sink, app.gather_ms = sink, linger_ms
-    app.joiner = BatchJoiner(app, sink, stage, max_records, linger_ms / 1000)
+    # Half of it: fetches are that far apart already, and what one brings would wait for the end of a linger that began in between.
+    app.joiner = BatchJoiner(app, sink, stage, max_records, linger_ms / 2_000)
     metrics.STARTED.labels(stage).set(time.time())
 
     @app.agent(app.topic(*topics, value_serializer="raw"), concurrency=1)  # type: ignore[untyped-decorator]
