@@ -6,17 +6,17 @@ one. So neither a lost answer, nor a crash, nor a second worker on the same part
 An insert costs ClickHouse some 8 ms however few its rows, and merges follow. So what comes is kept for a moment: touchpoints for a
 tenth of a second, what fills the other ten tables for a second, and for longer while ClickHouse is slow. The positions go with the
 latter. A crash loses nothing by that: what was kept is read again. The other ten are written one after the other, and touchpoints that
-come meanwhile are taken in and written beside them, by a connection of their own: they wait for no other table. While ClickHouse takes
-rows, those of the next messages are made.
+come meanwhile are taken in and written in between: they do not wait for the rest of a second before. While ClickHouse takes rows, those
+of the next messages are made.
 """
 
 import asyncio
 import logging
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
 from services.projections.batch_rows import Outcomes
@@ -51,24 +51,18 @@ class UnderWay(NamedTuple):
 
 @dataclass(slots=True)
 class Closed:
-    """What is being written whole. ``touchpoints``: of the same messages, which were being written when it was closed; ``rows``: of the
-    tables that are left, once they are made."""
+    """What is being written whole. ``rows``: of the tables that are left; ``reached``: the positions that it leads to."""
 
     beat: Beat
-    kept: KeptRows[Batch]
+    rows: deque[tuple[Table, Sequence[Row]]]
+    outcomes: Outcomes
+    reached: Sequence[Batch]
     under_way: Sequence[UnderWay]
-    touchpoints: "Write | None"
-    rows: deque[tuple[Table, Sequence[Row]]] | None = None
-    outcomes: Outcomes = field(default_factory=Counter)
-
-    def make_rows(self) -> None:
-        rest = self.kept.rest()
-        self.rows, self.outcomes = deque(filled(rest.rows)), rest.outcomes
 
 
 @dataclass(slots=True)
 class Write:
-    """Rows of a table; or those of what is ``closed`` are made or, with the last of its beat, its positions written."""
+    """One insert: rows of a table, or the positions of what is ``closed``. ``ends_beat``: it is the beat's last, or only one."""
 
     beat: Beat
     ends_beat: bool
@@ -77,26 +71,9 @@ class Write:
     closed: Closed | None = None
 
 
-class Lane:
-    """A connection with a thread of its own, so that the loop never waits for ClickHouse."""
-
-    def __init__(self, warehouse: Warehouse, name: str) -> None:
-        self.warehouse, self.thread = warehouse, ThreadPoolExecutor(1, name)
-        self.write: Write | None = None
-        """What is being written, or failed and is tried again before anything else."""
-        self.writing: asyncio.Task[None] | None = None
-
-    async def call(self, call: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self.thread, call)
-
-    def close(self) -> None:
-        self.thread.shutdown()
-        self.warehouse.close()
-
-
 class WarehouseSink:
-    """A ``runtime.stream`` Sink. Touchpoints have a lane to ClickHouse, all else another. What is kept, and what is written next, is
-    decided in the loop.
+    """A ``runtime.stream`` Sink. All of ClickHouse is talked to from one thread of its own, so the loop never waits. What is kept, and
+    what is written next, is decided in the loop.
 
     The rhythms say how often they are written, ``keep_messages`` how many messages are kept at most. Without them all
     is written at once.
@@ -111,12 +88,14 @@ class WarehouseSink:
         rest_rhythm: Rhythm = AT_ONCE,
         keep_messages: int = 50_000,
     ) -> None:
-        self._database, self._store, self._tracer = database, store_of(database), tracer
-        self._first, self._whole = Lane(warehouse.beside(), "touchpoints"), Lane(warehouse, "warehouse")
+        self._warehouse, self._database, self._store, self._tracer = warehouse, database, store_of(database), tracer
         self._kept, self._touchpoints, self._rest, self._keep_messages = KeptRows[Batch](), touchpoint_rhythm, rest_rhythm, keep_messages
         self._tables = ""
         """The id of the positions' table, once it was seen."""
         self._closed: Closed | None = None
+        self._write: Write | None = None
+        """What is being written, or failed and is tried again before anything else."""
+        self._writing: asyncio.Task[None] | None = None
         self._under_way: list[UnderWay] = []
         self.give_way: Callable[[], bool] = lambda: False
         """Whether messages wait to be taken in: then nobody waits until all that is due is written."""
@@ -126,7 +105,7 @@ class WarehouseSink:
         """Writes what is kept first: only what is not will be read again. Raises as ``apply`` does."""
         await self._write_what_is_due(everything=True)
         wanted = set(tps)
-        found = await self._or_lost(self._whole, self._stored_positions)
+        found = await self._or_lost(self._stored_positions)
         return {tp: next for tp, next in found.items() if tp in wanted}
 
     async def apply(self, batches: Sequence[Batch]) -> None:
@@ -140,18 +119,17 @@ class WarehouseSink:
 
     async def tick(self) -> None:
         """Writes what was kept for long enough. Raises as ``apply`` does."""
-        if self._kept.messages or self._closed or self._first.write:
+        if self._kept.messages or self._closed or self._write:
             await self._write_what_is_due()
 
     def close(self) -> None:
-        """Waits for running calls, and writes what is kept where ClickHouse takes it; else it is read again."""
+        """Waits for a running call, and writes what is kept where ClickHouse takes it; else it is read again."""
         try:
-            self._first.thread.submit(lambda: None).result()
-            self._whole.thread.submit(self._write_all).result()
+            self._thread.submit(self._write_all).result()
         except (WarehouseAway, WarehouseRefused, StoreLost) as error:
             log.warning("left before all was written, it will be read again: %s", error)
-        self._first.close()
-        self._whole.close()
+        self._thread.shutdown()
+        self._warehouse.close()
 
     def _take(self, batches: Sequence[Batch], under_way: UnderWay) -> None:
         """What an attempt took that failed later is not taken again."""
@@ -162,27 +140,26 @@ class WarehouseSink:
     # ---- writing
 
     async def _write_what_is_due(self, everything: bool = False) -> None:
-        """Where messages wait and there is room, it returns before all is written, and leaves the next inserts under way."""
-        while under_way := self._started(everything):
+        """Where messages wait and there is room, it returns before all is written, and leaves the next insert under way."""
+        while True:
+            if self._writing is None:
+                write = self._next_write(everything)
+                if write is None:
+                    return
+                self._writing = asyncio.create_task(self._written(write))
+                self._writing.add_done_callback(lambda done: done.cancelled() or done.exception())  # seen, so not logged
             if not everything and self._kept.messages < self._keep_messages and self.give_way():
                 return
-            done, _ = await asyncio.wait(under_way, timeout=LOOK_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-            for writing in done:
+            writing = self._writing
+            await asyncio.wait({writing}, timeout=LOOK_SECONDS)
+            if writing.done():
                 writing.result()
 
-    def _started(self, everything: bool) -> set["asyncio.Task[None]"]:
-        """What is under way, with what is due by now."""
-        for lane in (self._first, self._whole):
-            if lane.writing is None and (write := self._next_write(lane, everything)):
-                lane.writing = asyncio.create_task(self._written(lane, write))
-                lane.writing.add_done_callback(lambda done: done.cancelled() or done.exception())  # seen, so not logged
-        return {lane.writing for lane in (self._first, self._whole) if lane.writing}
-
-    def _next_write(self, lane: Lane, everything: bool) -> Write | None:
+    def _next_write(self, everything: bool) -> Write | None:
         """One that failed comes again. ``everything``: whether it is due or not."""
-        if lane.write is None:
-            lane.write = self._touchpoints_write() if lane is self._first else self._rest_write(everything)
-        return lane.write
+        if self._write is None:
+            self._write = self._touchpoints_write() or self._rest_write(everything)
+        return self._write
 
     def _touchpoints_write(self) -> Write | None:
         if self._touchpoints.is_due() and (rows := self._kept.take_touchpoints()):
@@ -196,63 +173,60 @@ class WarehouseSink:
             self._close_kept()
         if self._closed is None:
             return None
-        if self._closed.rows is None:
-            return Write(self._closed.beat, False, closed=self._closed)
         if self._closed.rows:
             return Write(self._closed.beat, False, *self._closed.rows.popleft())
-        if self._closed.touchpoints and self._closed.touchpoints is self._first.write:
-            return None
         return Write(self._closed.beat, True, closed=self._closed)
 
     def _close_kept(self) -> None:
         """What was taken in until now is to be written whole; what comes from now on is kept apart."""
-        self._closed = Closed(self._rest.beat(), self._kept, self._under_way, self._first.write)
+        rest = self._kept.rest()
+        self._closed = Closed(self._rest.beat(), deque(filled(rest.rows)), rest.outcomes, self._kept.reached(), self._under_way)
         self._kept, self._under_way = self._kept.next(), []
 
-    async def _written(self, lane: Lane, write: Write) -> None:
+    async def _written(self, write: Write) -> None:
         try:
-            await self._or_lost(lane, lambda: self._insert(lane.warehouse, write))
-            self._done(lane, write)
+            await self._or_lost(lambda: self._insert(write))
+            self._done(write)
         finally:
-            lane.writing = None
+            self._writing = None
 
-    def _done(self, lane: Lane, write: Write) -> None:
-        if lane.write is not write:
+    def _done(self, write: Write) -> None:
+        if self._write is not write:
             return  # written once more, by whoever left
-        lane.write = None
+        self._write = None
         if write.ends_beat:
             write.beat.end()
-        if write.closed and write.ends_beat:
+        if write.closed:
             self._closed = None
             _count(write.closed)
 
-    async def _or_lost(self, lane: Lane, call: Callable[[], T]) -> T:
+    async def _or_lost(self, call: Callable[[], T]) -> T:
         """Raises StoreLost where tables are gone."""
         try:
-            return await lane.call(call)
+            return await self._in_thread(call)
         except WarehouseRefused as refused:
             if refused.code in TABLES_GONE:
-                raise StoreLost(await self._whole.call(self._what_is_gone)) from refused
+                raise StoreLost(await self._in_thread(self._what_is_gone)) from refused
             raise
 
     def _what_is_gone(self) -> str:
-        if gone := tables_gone(self._whole.warehouse, self._database):
+        if gone := tables_gone(self._warehouse, self._database):
             return str(TablesGone(gone))
         return "ClickHouse's tables are gone with the positions: they are made and filled again from the log at the next start"
 
-    # ---- in a lane's thread
+    async def _in_thread(self, call: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, call)
 
-    def _insert(self, warehouse: Warehouse, write: Write) -> None:
-        if write.closed and not write.ends_beat:
-            write.closed.make_rows()
-            return
+    # ---- in the thread
+
+    def _insert(self, write: Write) -> None:
         with write.beat.part():
             if write.table:
-                write_table(warehouse, self._store, write.table, write.rows)
+                write_table(self._warehouse, self._store, write.table, write.rows)
             if write.closed:
                 failpoint("after_insert")
                 self._require_same_tables()
-                write_positions(warehouse, self._store, write.closed.kept.reached())
+                write_positions(self._warehouse, self._store, write.closed.reached)
         if write.closed:
             failpoint("after_positions")
         elif write.table is touchpoints.TABLE:
@@ -260,16 +234,15 @@ class WarehouseSink:
 
     def _write_all(self) -> None:
         """For whoever leaves: the loop stands still meanwhile."""
-        while due := next(((lane, write) for lane in (self._first, self._whole) if (write := self._next_write(lane, True))), None):
-            lane, write = due
-            self._insert(lane.warehouse, write)
-            self._done(lane, write)
+        while write := self._next_write(everything=True):
+            self._insert(write)
+            self._done(write)
 
     def _require_same_tables(self) -> None:
         """Raises StoreLost where another process made the positions' table anew, so that what was read before must be read again:
         positions of ours would say that it need not."""
         query = "SELECT toString(uuid) FROM system.tables WHERE database = %(store)s AND name = 'positions'"
-        for (uuid,) in self._whole.warehouse.select(query, {"store": self._store}):
+        for (uuid,) in self._warehouse.select(query, {"store": self._store}):
             if self._tables not in ("", uuid):
                 raise StoreLost("ClickHouse's tables were made anew by another process: they are filled from the log at the next start")
             self._tables = uuid
@@ -277,7 +250,7 @@ class WarehouseSink:
     def _stored_positions(self) -> dict[TP, int]:
         self._require_same_tables()
         query = f"SELECT topic, partition, max(next) FROM {self._store}.positions GROUP BY topic, partition"
-        return {TP(topic, partition): next for topic, partition, next in self._whole.warehouse.select(query)}
+        return {TP(topic, partition): next for topic, partition, next in self._warehouse.select(query)}
 
 
 def _count(closed: Closed) -> None:

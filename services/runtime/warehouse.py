@@ -7,8 +7,7 @@ of what datetimes cost), UUIDs as ``uuid.UUID``, texts as str or bytes.
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from copy import copy
-from typing import Any, NamedTuple, Self, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from clickhouse_driver import Client
 from clickhouse_driver.errors import Error, ErrorCodes, NetworkError, PartiallyConsumedQueryError, ServerException, SocketTimeoutError
@@ -71,12 +70,6 @@ class Warehouse:
         self._address = f"{address}{'&' if '?' in address else '?'}{defaults}"  # the driver takes the first of a name
         self._pauses = tuple(pauses)
         self._client: Client | None = None
-
-    def beside(self) -> Self:
-        """One more connection of the same kind, for another thread."""
-        other = copy(self)
-        other._client = None
-        return other
 
     def insert(self, table: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
         """All rows in one block. They must identify themselves: after a lost answer they are inserted once more."""
