@@ -42,7 +42,6 @@ def config_xml(max_memory_bytes: int) -> str:
   <background_fetches_pool_size>1</background_fetches_pool_size>
   <background_common_pool_size>2</background_common_pool_size>
   <max_concurrent_queries>200</max_concurrent_queries>
-  <os_threads_nice_value_merge_mutate>10</os_threads_nice_value_merge_mutate>
   <merge_tree>
     <fsync_after_insert>1</fsync_after_insert>
     <fsync_part_directory>1</fsync_part_directory>

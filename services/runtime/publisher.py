@@ -13,9 +13,8 @@ from services.runtime.stage import Message, Stage
 PUBLISHED, SNAPSHOTS = "published", "snapshots"
 MARK_SECONDS = 1.0
 WAIT_SECONDS = 1.0
-SNAPSHOT_SHARE, SNAPSHOTS_AT_ONCE = 0.1, 200
-LEAST_SHARE_SECONDS, MOST_SHARE_SECONDS = 0.01, 0.5
-"""Small, since the next batch waits for them."""
+SNAPSHOT_SHARE, SNAPSHOTS_AT_ONCE = 0.1, 500
+LEAST_SHARE_SECONDS, MOST_SHARE_SECONDS = 0.05, 0.5
 BEHIND_SECONDS = 0.5
 """How far apart parts of a round are while a backlog is worked off: most of its snapshots would be out of date at once."""
 

@@ -297,7 +297,6 @@ class Worker:
             for id, event in enumerate(transaction.events, first):
                 said = {"originator": str(event.originator), "sequence": event.version, "type": event.type, "notification": id}
                 log.debug("%s stored an event", stage, extra=said)
-        self.commands.wake()  # the moment for a tick: until the next batch no commit is open
 
     async def _settled(self) -> None:
         """Waits for the open commit. CommitLost if it failed."""
