@@ -141,8 +141,9 @@ def test_a_broker_that_goes_away_costs_nothing_but_time_and_a_worker_can_still_l
     with ExitStack() as leaving:
         with own_broker(tmp_path / "kafka", port) as bootstrap:
             flow = leaving.enter_context(counting_flow(bootstrap, str(tmp_path / "store.db")))
-            flow.send(20_000)
             staying, going = flow.worker("--max-records", "500"), flow.worker("--max-records", "500")
+            wait_until(lambda: staying.has_partitions() and going.has_partitions())
+            flow.send(20_000)
             wait_until(lambda: staying.metrics().get(STORED, 0) + going.metrics().get(STORED, 0) > 0)
         # when
         assert going.leave() == 0
