@@ -74,6 +74,26 @@ def test_a_write_to_a_connection_that_just_broke_is_an_error_that_every_client_k
         uvloop.run(write(client_of))
 
 
+def test_clients_go_on_where_the_request_for_metadata_itself_meets_a_connection_that_broke(kafka: str) -> None:
+    async def asked_again(client_of: Callable[[KafkaConnection], Any]) -> bool:
+        client = client_of(KafkaConnection(kafka))
+        await client.start()
+        inner = client.client if hasattr(client, "client") else client._client
+        connection = await inner._get_conn(inner.get_random_node())
+
+        def broken(_: bytes) -> None:
+            raise RuntimeError("the handler is closed")
+
+        connection._writer.write = broken  # as uvloop says it
+        await asyncio.wait_for(inner.force_metadata_update(), 30)
+        updated = await asyncio.wait_for(inner.force_metadata_update(), 30)
+        await client.stop()
+        return bool(updated)
+
+    for client_of in (new_producer, new_consumer):
+        assert asyncio.run(asked_again(client_of))  # nobody waits for ever
+
+
 async def describe(connection: KafkaConnection, topic: str) -> tuple[int, str]:
     admin = AIOKafkaAdminClient(**connection.client_settings())
     await admin.start()
