@@ -1,7 +1,8 @@
 """Topics and clients made from settings."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 from uuid import uuid4
 
@@ -59,39 +60,40 @@ def test_several_brokers_are_given_to_faust_one_by_one() -> None:
 
 def test_a_write_to_a_connection_that_just_broke_is_an_error_that_every_client_knows(kafka: str) -> None:
     async def write(client_of: Callable[[KafkaConnection], Any]) -> None:
-        client = client_of(KafkaConnection(kafka))
-        await client.start()
-        inner = client.client if hasattr(client, "client") else client._client
-        connection = await inner._get_conn(inner.get_random_node())
-        connection._writer.transport.abort()
-        await asyncio.sleep(0)  # now uvloop knows, and the task that reads does not yet
-        with pytest.raises(KafkaConnectionError):  # not RuntimeError, which ends tasks that the client waits for
-            await connection.send(MetadataRequest(None))
-        assert not connection.connected()
-        await client.stop()
+        async with connected(client_of(KafkaConnection(kafka))) as (_, connection):
+            connection._writer.transport.abort()
+            await asyncio.sleep(0)  # now uvloop knows, and the task that reads does not yet
+            with pytest.raises(KafkaConnectionError):  # not RuntimeError, which ends tasks that the client waits for
+                await connection.send(MetadataRequest(None))
+            assert not connection.connected()
 
     for client_of in (new_producer, new_consumer):
         uvloop.run(write(client_of))
 
 
 def test_clients_go_on_where_the_request_for_metadata_itself_meets_a_connection_that_broke(kafka: str) -> None:
+    def broken(_: bytes) -> None:
+        raise RuntimeError("the handler is closed")
+
     async def asked_again(client_of: Callable[[KafkaConnection], Any]) -> bool:
-        client = client_of(KafkaConnection(kafka))
-        await client.start()
-        inner = client.client if hasattr(client, "client") else client._client
-        connection = await inner._get_conn(inner.get_random_node())
-
-        def broken(_: bytes) -> None:
-            raise RuntimeError("the handler is closed")
-
-        connection._writer.write = broken  # as uvloop says it
-        await asyncio.wait_for(inner.force_metadata_update(), 30)
-        updated = await asyncio.wait_for(inner.force_metadata_update(), 30)
-        await client.stop()
-        return bool(updated)
+        async with connected(client_of(KafkaConnection(kafka))) as (inner, connection):
+            connection._writer.write = broken  # as uvloop says it
+            await asyncio.wait_for(inner.force_metadata_update(), 30)
+            return bool(await asyncio.wait_for(inner.force_metadata_update(), 30))
 
     for client_of in (new_producer, new_consumer):
         assert asyncio.run(asked_again(client_of))  # nobody waits for ever
+
+
+@asynccontextmanager
+async def connected(client: Any) -> AsyncIterator[tuple[Any, Any]]:
+    """What a producer or a consumer asks brokers by, once it has started, and its connection to one of them."""
+    await client.start()
+    try:
+        inner = client.client if hasattr(client, "client") else client._client
+        yield inner, await inner._get_conn(inner.get_random_node())
+    finally:
+        await client.stop()
 
 
 async def describe(connection: KafkaConnection, topic: str) -> tuple[int, str]:
