@@ -1,4 +1,4 @@
-"""How long it takes to build a stage's store, or ClickHouse's tables, again from the log: by the command, on what a stack holds."""
+"""How long it takes to build all that is stored again from the log: by the command, on what a stack holds."""
 
 import resource
 import sys
@@ -13,18 +13,18 @@ from bench.stack import Stack
 from bench.usage import SAMPLE_EVERY_S, Spent, Together, Watch
 
 
-def rebuilt(stack: Stack, what: str, touchpoints: int) -> Work:
-    """``rapport rebuild WHAT``, from its start to its end: read, folded, compared with what is live, switched over. None of the stages
-    may run. RuntimeError where it fails, with what it said."""
+def rebuilt(stack: Stack, touchpoints: int) -> Work:
+    """``rapport rebuild``, from its start to its end: read, folded, compared with what is live, switched over. None of the stages may
+    run. RuntimeError where it fails, with what it said."""
     with tempfile.TemporaryFile() as said, Watch(stack.backends) as watch:
         began, before = time.perf_counter(), _of_children()
-        process = psutil.Popen([sys.executable, "-m", "services.cli", "rebuild", what], env=stack.environment(), stdout=said, stderr=said)
+        process = psutil.Popen([sys.executable, "-m", "services.cli", "rebuild"], env=stack.environment(), stdout=said, stderr=said)
         most = _most_memory(process)
         took, cpu = time.perf_counter() - began, _of_children() - before
         if process.returncode:
-            raise RuntimeError(f"rapport rebuild {what} ended with {process.returncode}: {_text(said)}")
-        mine = Spent(what, round(cpu / touchpoints * 1e6, 1), most >> 20)
-        return Work(f"rebuild {what}", touchpoints, took, [mine, *watch.spent(touchpoints)], f"in {took:.1f} s")
+            raise RuntimeError(f"rapport rebuild ended with {process.returncode}: {_text(said)}")
+        mine = Spent("rebuild", round(cpu / touchpoints * 1e6, 1), most >> 20)
+        return Work("rebuild", touchpoints, took, [mine, *watch.spent(touchpoints)], f"in {took:.1f} s")
 
 
 def _most_memory(process: psutil.Popen) -> int:

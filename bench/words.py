@@ -22,9 +22,9 @@ KEPT = """What all of it takes on disk afterwards, in one copy, before Kafka com
 """
 REBUILDS = """## Built again from the log
 
-`rapport rebuild` of each stage, one after the other, when all is worked off: {traffic}, **{seconds:.0f} seconds** in all. Each
+`rapport rebuild` of all stages at once, when all is worked off: {traffic}, **{seconds:.0f} seconds** from its start to its end. Each
 reads its part of the log, folds it into a new store, takes over what was published, compares every customer with what is live, and
-switches over. Figures are for one touchpoint of the log.
+switches over. Figures are for one touchpoint of the log; memory is that of all its processes together.
 """
 SHARED = """## Several workers over one store
 

@@ -2,17 +2,20 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
+from services.cli.at_once import at_once
 from services.cli.errors import CommandFailed
 from services.cli.rebuild_view import show_store, show_tables
 from services.cli.running_stack import settings_of_running_stack
 from services.cli.screen import out
 from services.cli.verify import shown_progress
 from services.proof.profile_corrections import Contradicted
+from services.proof.progress import Progress
 from services.proof.published_profiles import HistoryBroken
-from services.proof.rebuild import OldTablesKept, RowsLost, beside, drop_old, rebuild_projections
-from services.proof.store_rebuild import FactsLost, OldStoreKept, drop_old_store, rebuild_store
+from services.proof.rebuild import OldTablesKept, Rebuilt, RowsLost, beside, drop_old, rebuild_projections
+from services.proof.store_rebuild import FactsLost, OldStoreKept, RebuiltStore, drop_old_store, rebuild_store
 from services.runtime.clock import SystemClock
 from services.runtime.error_words import in_words
 from services.runtime.interpreter import tune_interpreter
@@ -33,30 +36,29 @@ REMEDIES: Mapping[type[Exception], str] = {
 def run(arguments: Mapping[str, Any], parts: Sequence[str], workers: int, switch: bool, accept_loss: bool, show_values: bool) -> int:
     """0 when all are done. Raises CommandFailed where a person must decide, or where something was away: then it may be run again."""
     settings = settings_of_running_stack(arguments)
-    tune_interpreter()
-    for part in parts:
-        try:
-            _rebuild(settings, part, workers, switch, accept_loss, show_values)
-        except Exception as error:
-            detail = str(error) if type(error) in REMEDIES else in_words(error)
-            again = (
-                f"what is live is as it was; `rapport rebuild {part}` goes on where this stopped, `rapport doctor` looks at what it needs"
-            )
-            remedy = REMEDIES.get(type(error), again)
-            raise CommandFailed(f"{part}: {detail}", remedy) from error
+    works = {part: partial(_rebuild, settings, part, workers, switch, accept_loss) for part in parts}
+    with shown_progress() as says:
+        ended = at_once(works, says) if len(works) > 1 else {part: work(says) for part, work in works.items()}
+    for rebuilt in ended.values():
+        if isinstance(rebuilt, RebuiltStore):
+            show_store(rebuilt, show_values)
+        elif isinstance(rebuilt, Rebuilt):
+            show_tables(rebuilt, beside(settings.clickhouse.database), show_values)
+    if failures := [failed for failed in ended.values() if isinstance(failed, CommandFailed)]:
+        raise CommandFailed("; ".join(map(str, failures)), "; ".join(dict.fromkeys(failed.remedy for failed in failures)))
     return 0
 
 
-def _rebuild(settings: Settings, part: str, workers: int, switch: bool, accept_loss: bool, show_values: bool) -> None:
-    with shown_progress() as says:
+def _rebuild(settings: Settings, part: str, workers: int, switch: bool, accept_loss: bool, says: Progress) -> RebuiltStore | Rebuilt:
+    tune_interpreter()
+    try:
         if part == "projections":
-            tables = asyncio.run(rebuild_projections(settings, workers, says, switch=switch, accept_loss=accept_loss))
-        else:
-            store = asyncio.run(rebuild_store(settings, part, SystemClock(), says, switch=switch, accept_loss=accept_loss))
-    if part == "projections":
-        show_tables(tables, beside(settings.clickhouse.database), show_values)
-    else:
-        show_store(store, show_values)
+            return asyncio.run(rebuild_projections(settings, workers, says, switch=switch, accept_loss=accept_loss))
+        return asyncio.run(rebuild_store(settings, part, SystemClock(), says, switch=switch, accept_loss=accept_loss))
+    except Exception as error:
+        detail = str(error) if type(error) in REMEDIES else in_words(error)
+        again = f"what is live is as it was; `rapport rebuild {part}` goes on where this stopped, `rapport doctor` looks at what it needs"
+        raise CommandFailed(f"{part}: {detail}", REMEDIES.get(type(error), again)) from error
 
 
 def drop(arguments: Mapping[str, Any], parts: Sequence[str]) -> int:

@@ -23,7 +23,7 @@ def add_to(app: typer.Typer) -> None:
 
 def rebuild(
     what: Annotated[
-        Rebuildable, typer.Argument(help="profile, loyalty: the stage's store. projections: ClickHouse's tables. all: these three.")
+        Rebuildable, typer.Argument(help="profile, loyalty: the stage's store. projections: ClickHouse's tables. all: these three at once.")
     ] = Rebuildable.all,
     workers: Annotated[int, typer.Option(min=1, max=64, help="Processes that fill ClickHouse's new tables.")] = 2,
     switch: Annotated[bool, typer.Option(help="Put what is new in the place of what is live.")] = True,

@@ -67,7 +67,7 @@ class Fold:
             self._take_batches(stage, batches, apart)
             starts |= {batch.tp: batch.next for batch in batches}
             done += sum(len(batch.records) for batch in batches)
-            progress(f"folding {self._process.name} anew", done, total)
+            progress(f"{self._process.name}: folding the log", done, total)
 
     def _take_batches(self, stage: Stage, batches: Sequence[Batch], apart: frozenset[Place]) -> None:
         records, seen = self._seen.fresh(batches) if self._seen else ([one for batch in batches for one in batch.records], {})

@@ -35,7 +35,7 @@ async def project(settings: Settings, database: str, starts: Offsets, ends: Offs
         await _project_share(settings, database, dict(starts), dict(ends), os.getppid())
     elif shares:
         await _in_processes(settings, database, starts, shares, total, progress)
-    progress("filling the new tables", total, total)
+    progress("projections: filling the new tables", total, total)
     return total
 
 
@@ -56,7 +56,7 @@ async def _in_processes(
             reached = positions(warehouse, database)
             ends = {tp: end for share in shares for tp, end in share.items()}
             done = sum(min(end, reached.get(tp, 0)) - starts.get(tp, 0) for tp, end in ends.items() if tp in reached)
-            progress("filling the new tables", max(0, done), total)
+            progress("projections: filling the new tables", max(0, done), total)
         warehouse.close()
         await everything
 

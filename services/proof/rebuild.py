@@ -166,10 +166,10 @@ class _Rebuild:
 
     async def _switch(self) -> None:
         """Exchanges the tables; then what the projections wrote meanwhile, into those in use."""
-        self._progress("switching over", 0, 2)
+        self._progress("projections: switching over", 0, 2)
         self._over.exchange(positions(self._warehouse, self._new))
-        self._progress("switching over", 1, 2)
+        self._progress("projections: switching over", 1, 2)
         await self._take(self._live, self._over.reached())
         self._over.done()
         self._rebuilt.switched = True
-        self._progress("switching over", 2, 2)
+        self._progress("projections: switching over", 2, 2)

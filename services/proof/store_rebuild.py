@@ -162,7 +162,7 @@ class _Rebuild:
     # ---- while the live stage goes on
 
     async def _build(self, fold: Fold, beside: EventStore, accept_loss: bool) -> None:
-        self._progress("looking at the live store", 0, 0)
+        self._progress(f"{self._stage}: looking at the live store", 0, 0)
         live = await self._trusted()
         now_ms = self._clock.now_ms()
         try:
@@ -201,7 +201,7 @@ class _Rebuild:
         the live store."""
         async for run in self._history.read(self._log):
             self._keep(beside, run)
-            self._progress(f"reading what {self._stage} published", self._history.contiguous, 0)
+            self._progress(f"{self._stage}: reading what was published", self._history.contiguous, 0)
         self._published = self._history.contiguous if live else self._history.last_published
         up_to = self._history.last_published if whole else live.watermark(PUBLISHED) if live else 0
         stored: dict[int, RecordedEvent] = {}
@@ -225,9 +225,9 @@ class _Rebuild:
         with self._exchange.snapshot() as now, fold.snapshot() as expected:
             known = min(live.last_id(), self._history.contiguous)
             scope = Scope(apart={str(originator) for originator in now.originators_after(known)})
-            self._progress("comparing with the live store", 0, 1)
+            self._progress(f"{self._stage}: comparing with the live store", 0, 1)
             self._rebuilt.compared = self._plan.compare(expected, live, now_ms, scope)
-            self._progress("comparing with the live store", 1, 1)
+            self._progress(f"{self._stage}: comparing with the live store", 1, 1)
 
     def _fill(self, fold: Fold, beside: EventStore) -> None:
         with fold.snapshot() as expected, self._exchange.snapshot_beside() as found:
@@ -235,13 +235,13 @@ class _Rebuild:
             for transaction in self._plan.fill(expected, found):
                 beside.commit(transaction)
                 rows += sum(map(len, (*transaction.rows.values(), *transaction.items.values())))
-                self._progress("writing the new store", rows, 0)
+                self._progress(f"{self._stage}: writing the new store", rows, 0)
 
     # ---- while it waits
 
     async def _complete(self, fold: Fold, beside: EventStore) -> None:
         """The live store is closed; what it did since is done here too, and what is left to be said is decided."""
-        self._progress("switching over", 0, 2)
+        self._progress(f"{self._stage}: switching over", 0, 2)
         if self._exchange.is_sound():
             self._exchange.close()
         failpoint("rebuild_closed")
@@ -274,7 +274,7 @@ class _Rebuild:
     def _cleaned_up(self) -> RebuiltStore:
         shutil.rmtree(_folder(self._settings, self._stage), ignore_errors=True)
         self._rebuilt.switched = True
-        self._progress("switching over", 2, 2)
+        self._progress(f"{self._stage}: switching over", 2, 2)
         return self._rebuilt
 
 

@@ -41,7 +41,7 @@ def a_run() -> Result:
         traffic="500,000 touchpoints of 100,000 customers",
         stages=[stage, projections],
         kept={"touchpoints": Kept(1.0, 410), "ClickHouse": Kept(0.0, 90)},
-        rebuilds=[Work("rebuild profile", 500_000, 50.0, [Spent("profile", 95.0, 800), Spent("kafka", 9.0, 200)], "in 50.0 s")],
+        rebuilds=[Work("rebuild", 500_000, 50.0, [Spent("rebuild", 95.0, 800), Spent("kafka", 9.0, 200)], "in 50.0 s")],
         shared_job="100,000 touchpoints of 20,000 customers",
         shared=[shared(1, 5.0, 100_000), shared(2, 4.0, 125_000)],
         ingest=[ingest],

@@ -51,7 +51,7 @@ def test_a_report_is_a_page_its_pictures_and_what_both_are_made_of(tmp_path: Pat
         "2 cores of a processor, 24 GB",
         "`rapport bench --peers --out docs`, 31.5 minutes",
         "ClickHouse took in 56,000 rows a second from projections.",
-        "| rebuild profile | 10,000 | in 50.0 s | profile | 95.0 | 800 |",
+        "| rebuild | 10,000 | in 50.0 s | rebuild | 95.0 | 800 |",
     ],
 )
 def test_the_page_shows(figures: str) -> None:
