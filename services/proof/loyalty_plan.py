@@ -77,7 +77,7 @@ class LoyaltyPlan:
             if event.type == "quarantined":
                 self._refused[event.originator] = NewEvent(event.originator, event.version, event.type, event.state)
 
-    def compare(self, fold: StoreSnapshot, live: StoreSnapshot, now_ms: int, scope: Scope) -> Compared:
+    def compare(self, fold: StoreSnapshot, live: StoreSnapshot, beside: StoreSnapshot, now_ms: int, scope: Scope) -> Compared:
         scope.apart |= behind_the_clock(live, from_millis(now_ms))
         return compare_accounts(fold, live, Holders(_holders(fold), _holders(live)), scope)
 

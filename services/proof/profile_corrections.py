@@ -111,7 +111,7 @@ class _Corrections:
     def _refusals(self, state_of: StateOf) -> None:
         numbers = dict(self._said.refusals)
         for id in sorted(self._folded.refused.keys() - self._said.refused.keys()):
-            originator, number = self._folded.refused[id]
+            originator, number, _ = self._folded.refused[id]
             partition = id.rpartition(":")[0]
             numbers[partition] = numbers.get(partition, 0) + 1
             self._changes.events.append(NewEvent(UUID(originator), numbers[partition], "quarantined", state_of(originator, number)))

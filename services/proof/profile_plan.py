@@ -13,6 +13,7 @@ from services.profile.identity import LinkedSet
 from services.profile.stage import ProfileStage
 from services.proof.folding import Fold
 from services.proof.profile_corrections import corrections, lost_from_the_log, require_agreement
+from services.proof.profile_proven import ProfileProof
 from services.proof.published_profiles import PublishedProfiles
 from services.proof.refold import Place
 from services.proof.scope import Scope
@@ -63,9 +64,12 @@ class ProfilePlan:
         for event in events:
             self._folded.take(event)
 
-    def compare(self, fold: StoreSnapshot, live: StoreSnapshot, now_ms: int, scope: Scope) -> Compared:
+    def compare(self, fold: StoreSnapshot, live: StoreSnapshot, beside: StoreSnapshot, now_ms: int, scope: Scope) -> Compared:
         scope.apart |= live.due(now_ms)
-        return compare_profiles(fold, live, holders_of(fold, live), scope)
+        holders = holders_of(fold, live)
+        if scope.of(ProfileProof(fold, live, beside, self._said, self._folded, holders).unproven()):
+            return compare_profiles(fold, live, holders, scope)
+        return Compared(self.process.name, len(scope.of(self._folded.living())), set())
 
     def lost(self) -> int:
         require_agreement(self._said, self._folded)
@@ -99,11 +103,7 @@ class ProfilePlan:
 
     def _places(self, rows: dict[str, bytes]) -> Rows:
         """The fold's digest, and where the touchpoint was published; those that were not published yet come at the end."""
-        placed: Rows = {}
-        for event_id, value in rows.items():
-            if counted := self._said.counted.get(event_id):
-                placed[event_id] = value[:8] + UUID(counted.customer).bytes + counted.sequence.to_bytes(8, "big")
-        return placed
+        return {event_id: placed for event_id, value in rows.items() if (placed := self._said.placed(event_id, value))}
 
     def _customers(self, rows: dict[str, bytes], ids: Iterable[str]) -> Transaction:
         """Of those about whom something was published."""

@@ -1,7 +1,7 @@
 """What of the profile stage's store is state: who is who, what is known, and what was counted; not in which order it came."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
 from typing import Any, NamedTuple
@@ -61,10 +61,10 @@ def profile_state(store: StoreSnapshot, holders: Holders, as_spelt: bool = False
     sequence numbers and times of recording, ids of linked sets, moments of timers, customers that were merged into others, and
     events other than touchpoints (but not a hole in them). ``as_spelt``: touchpoints as their JSON, which is quicker: two spellings of
     the same then differ."""
-    told: dict[str, _Told] = {}
+    told: dict[str, Told] = {}
     counted: Places = {}
     waited: Counter[str] = Counter()
-    yield from _identity(store, holders)
+    yield from identity_shown(store.rows("linked_sets"), store.rows("identifiers"), holders)
     yield from _known(store, holders)
     yield from _published(store, holders, told, counted, waited, as_spelt)
     yield from _customers(store, holders, told)
@@ -75,9 +75,10 @@ def profile_state(store: StoreSnapshot, holders: Holders, as_spelt: bool = False
             yield Shown("", "quarantined messages", partition, {"count": left})
 
 
-def _identity(store: StoreSnapshot, holders: Holders) -> Iterator[Shown]:
-    place = {key: value.decode("utf-8", "replace") for key, value in store.rows("identifiers")}
-    for id, value in store.rows("linked_sets"):
+def identity_shown(sets: Iterable[tuple[str, bytes]], places: Iterable[tuple[str, bytes]], holders: Holders) -> Iterator[Shown]:
+    """Linked sets, and of all their identifiers where these are said to be."""
+    place = {key: value.decode("utf-8", "replace") for key, value in places}
+    for id, value in sets:
         one = readable(_set, value)
         if one is None:
             yield unreadable("", "identity", id, value)
@@ -121,11 +122,21 @@ def _known(store: StoreSnapshot, holders: Holders) -> Iterator[Shown]:
         _replay(store, {member.customer for member in members}, facts)
         shown |= facts.keys()
         for anchor, known in facts.items():
-            fields = {name: getattr(known, name) for name in Facts.__struct_fields__}
-            yield Shown(holders.of(anchor), "facts", anchor, fields)
+            yield _facts_shown(anchor, known, holders)
     for anchor, value in store.rows("facts"):
         if anchor not in shown or readable(_facts, value) is None:
             yield unreadable(holders.of(anchor), "facts", anchor, value)
+
+
+def facts_shown(stored: Mapping[str, bytes], holders: Holders) -> Iterator[Shown]:
+    """Rows that are up to date."""
+    for anchor, value in stored.items():
+        known = readable(_facts, value)
+        yield _facts_shown(anchor, known, holders) if known else unreadable(holders.of(anchor), "facts", anchor, value)
+
+
+def _facts_shown(anchor: str, known: Facts, holders: Holders) -> Shown:
+    return Shown(holders.of(anchor), "facts", anchor, {name: getattr(known, name) for name in Facts.__struct_fields__})
 
 
 def _replay(store: StoreSnapshot, ids: set[str], facts: dict[str, Facts]) -> None:
@@ -137,7 +148,7 @@ def _replay(store: StoreSnapshot, ids: set[str], facts: dict[str, Facts]) -> Non
             replay(customers[event.originator], facts, event)
 
 
-def _customers(store: StoreSnapshot, holders: Holders, told: dict[str, "_Told"]) -> Iterator[Shown]:
+def _customers(store: StoreSnapshot, holders: Holders, told: dict[str, "Told"]) -> Iterator[Shown]:
     """Living ones; of merged ones only that their events or their row are not whole."""
     timers = store.timers()
     for id, value in store.rows("customers"):
@@ -151,7 +162,7 @@ def _customers(store: StoreSnapshot, holders: Holders, told: dict[str, "_Told"])
             fields = {
                 "id": customer.id,
                 "key": customer.key,
-                "lifecycle": _lifecycle_of(customer, said),
+                "lifecycle": lifecycle_of(customer, said),
                 "numbered without a hole": whole,
                 "looked at again when it says": customer.due_ms == timers.get(id),
             }
@@ -162,7 +173,7 @@ def _customers(store: StoreSnapshot, holders: Holders, told: dict[str, "_Told"])
         yield Shown(holders.of(id), "customer", id, {"has a row": False})
 
 
-class _Told(NamedTuple):
+class Told(NamedTuple):
     """What a customer's events say of it: the last number, -1 where there is a hole; and (number, lifecycle from then on)."""
 
     last: int
@@ -173,10 +184,10 @@ class _Told(NamedTuple):
         return next((after for number, after in reversed(self.lifecycles) if number <= sequence), "prospect")
 
 
-NOTHING_TOLD = _Told(0)
+NOTHING_TOLD = Told(0)
 
 
-def _lifecycle_of(customer: CustomerRow, said: _Told) -> str:
+def lifecycle_of(customer: CustomerRow, said: Told) -> str:
     """What the row and the events after it come to; what the row says, where it was not even so when it was written."""
     now = said.lifecycle(said.last)
     if customer.lifecycle == said.lifecycle(customer.sequence):
@@ -185,7 +196,7 @@ def _lifecycle_of(customer: CustomerRow, said: _Told) -> str:
 
 
 def _published(
-    store: StoreSnapshot, holders: Holders, told: dict[str, _Told], counted: Places, waited: Counter[str], as_spelt: bool
+    store: StoreSnapshot, holders: Holders, told: dict[str, Told], counted: Places, waited: Counter[str], as_spelt: bool
 ) -> Iterator[Shown]:
     """Touchpoints as they were published. Notes what else their customers' events say, where each touchpoint is, and how many
     messages of a partition waited for a release that knows their version: the one that folds knows it."""
@@ -203,10 +214,10 @@ def _published(
                     yield _refusal(event, said)
 
 
-def _told(events: list[RecordedEvent]) -> _Told:
+def _told(events: list[RecordedEvent]) -> Told:
     whole = all(event.version == number for number, event in enumerate(events, 1))
     lifecycles = [(event.version, _lifecycle_after(event)) for event in events if event.type in LIFECYCLE_CHANGING]
-    return _Told(len(events) if whole else -1, lifecycles)
+    return Told(len(events) if whole else -1, lifecycles)
 
 
 def _lifecycle_after(event: RecordedEvent) -> str:

@@ -2,9 +2,11 @@
 
 from sys import intern
 from typing import NamedTuple
+from uuid import UUID
 
 import msgspec
 
+from services.proof.profile_state import Told
 from services.proof.refold import Place
 from services.runtime.event_store import LOST, RecordedEvent
 
@@ -16,11 +18,21 @@ class HistoryBroken(Exception):
 
 
 class Counted(NamedTuple):
-    """Where a touchpoint was published, and whose it is for ever."""
+    """Where a touchpoint was published, and whose it is for ever. ``content``: Python's hash of its JSON, to be compared within one
+    process."""
 
     anchor: str
     customer: str
     sequence: int
+    content: int
+
+
+class Refused(NamedTuple):
+    """Where a refusal was published; ``content`` as above, of what it says."""
+
+    partition: str
+    sequence: int
+    content: int
 
 
 class _Held(msgspec.Struct, gc=False):
@@ -40,7 +52,7 @@ class _EventId(msgspec.Struct, gc=False):
 class _Applied(_Message, tag="touchpoint_applied", gc=False):
     anchor: str
     joined: list[_Held]
-    touchpoint: _EventId
+    touchpoint: msgspec.Raw
 
 
 class _Merged(_Message, tag="customers_merged", gc=False):
@@ -74,18 +86,23 @@ class _Lifecycle(_Message, tag="lifecycle_changed", gc=False):
 class _Quarantined(msgspec.Struct, gc=False):
     quarantine_id: str
     reason: str
+    path: str
+    original: str
+    encoding: str
     topic: str
     partition: int
     offset: int
 
 
 _message = msgspec.json.Decoder(_Applied | _Merged | _MergedInto | _Joined | _Left | _Refused | _Lifecycle).decode
+_event_id = msgspec.json.Decoder(_EventId).decode
 _quarantined = msgspec.json.Decoder(_Quarantined).decode
 
 
 class PublishedProfiles:
     """Everything by id: customers in ``last`` (their sequence), ``lifecycle`` (and since when) and ``merged_into``; identifiers in
     ``holder`` and ``names`` (type and value); touchpoints in ``counted``, the latest also in ``fresh`` until it is cleared.
+    ``lifecycles``: customer → each sequence at which that changed, and what it was from then on.
     ``refused``: quarantine_id → its event; ``refusals``: partition → how many. ``unlinked``: the two identifiers of each link that
     was ever refused, the anchor first → why."""
 
@@ -94,10 +111,11 @@ class PublishedProfiles:
         self.holder: dict[str, str] = {}
         self.names: dict[str, tuple[str, str]] = {}
         self.lifecycle: dict[str, tuple[str, str]] = {}
+        self.lifecycles: dict[str, list[tuple[int, str]]] = {}
         self.merged_into: dict[str, str] = {}
         self.counted: dict[str, Counted] = {}
         self.fresh: set[str] = set()
-        self.refused: dict[str, tuple[str, int]] = {}
+        self.refused: dict[str, Refused] = {}
         self.refusals: dict[str, int] = {}
         self.unlinked: dict[tuple[str, str], str] = {}
         self.conflicting: set[Place] = set()
@@ -115,8 +133,9 @@ class PublishedProfiles:
             raise HistoryBroken(f"customer {id} goes from sequence {self.last.get(id, 0)} to {event.version}")
         self.last[id] = event.version
         if isinstance(message, _Applied):
-            self.counted[message.touchpoint.event_id] = Counted(intern(message.anchor), id, event.version)
-            self.fresh.add(message.touchpoint.event_id)
+            event_id = _event_id(message.touchpoint).event_id
+            self.counted[event_id] = Counted(intern(message.anchor), id, event.version, hash(bytes(message.touchpoint)))
+            self.fresh.add(event_id)
             self._hold(id, message.joined)
         elif isinstance(message, _Merged | _Joined):
             self._hold(id, message.identifiers)
@@ -125,13 +144,25 @@ class PublishedProfiles:
         elif isinstance(message, _MergedInto):
             self.merged_into[id] = message.survivor
             self.lifecycle.pop(id, None)
+            self.lifecycles.setdefault(id, []).append((event.version, PROSPECT))
         elif isinstance(message, _Lifecycle):
             self.lifecycle[id] = message.after, message.effective_at
+            self.lifecycles.setdefault(id, []).append((event.version, message.after))
         elif isinstance(message, _Refused):
             self.unlinked[message.anchor.id, message.refused.id] = message.reason
 
     def stage_of_life(self, customer: str) -> str:
         return self.lifecycle.get(customer, (PROSPECT, ""))[0]
+
+    def told(self, customer: str) -> Told:
+        """What its events say of it."""
+        return Told(self.last.get(customer, 0), self.lifecycles.get(customer, ()))
+
+    def placed(self, event_id: str, value: bytes) -> bytes:
+        """The row by which a repeat is known, with where it was published instead of where another store has it; empty where it was
+        not."""
+        counted = self.counted.get(event_id)
+        return value[:8] + UUID(counted.customer).bytes + counted.sequence.to_bytes(8, "big") if counted else b""
 
     def living(self) -> set[str]:
         """Customers that hold something."""
@@ -151,6 +182,7 @@ class PublishedProfiles:
         if event.version != self.refusals.get(partition, 0) + 1:
             raise HistoryBroken(f"what was refused of {partition} goes from {self.refusals.get(partition, 0)} to {event.version}")
         self.refusals[partition] = event.version
-        self.refused[said.quarantine_id] = str(event.originator), event.version
+        content = hash((said.reason, said.path, said.original, said.encoding))
+        self.refused[said.quarantine_id] = Refused(str(event.originator), event.version, content)
         if said.reason == "conflicting_duplicate":
             self.conflicting.add((said.topic, said.partition, said.offset))

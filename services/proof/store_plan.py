@@ -35,8 +35,8 @@ class StorePlan(Protocol):
     def folded(self, events: Iterable[RecordedEvent]) -> None:
         """The next events of the fold."""
 
-    def compare(self, fold: StoreSnapshot, live: StoreSnapshot, now_ms: int, scope: Scope) -> Compared:
-        """The live state with the fold's, as of one moment; who waits for the clock is set apart."""
+    def compare(self, fold: StoreSnapshot, live: StoreSnapshot, beside: StoreSnapshot, now_ms: int, scope: Scope) -> Compared:
+        """The live state with the fold's, as of one moment; who waits for the clock is set apart. ``beside`` holds what was published."""
 
     def lost(self) -> int:
         """How many facts were published that the stage's input does not have. Raises Contradicted."""

@@ -68,9 +68,16 @@ class StoreSnapshot:
         return marks.get(name, 0)
 
     def rows(self, kind: str) -> Iterator[tuple[str, bytes]]:
-        """Every row, in no particular order."""
+        """Every row, ordered by key."""
         (table,) = checked_kinds([kind])
-        return ((self._reader.text(key), bytes(value)) for key, value in self._reader.query(f"SELECT key, value FROM rows_{table}"))
+        found = self._reader.query(f"SELECT key, value FROM rows_{table} ORDER BY key")
+        return ((self._reader.text(key), bytes(value)) for key, value in found)
+
+    def count(self, kind: str) -> int:
+        """How many rows there are."""
+        (table,) = checked_kinds([kind])
+        ((count,),) = self._reader.query(f"SELECT count(*) FROM rows_{table}")
+        return int(count)
 
     def rows_of(self, kind: str, keys: Collection[str]) -> dict[str, bytes]:
         """The values of those keys that exist."""
@@ -102,6 +109,12 @@ class StoreSnapshot:
         """All with a higher notification id, in their order."""
         column = self._reader.id_column
         return self._events(f"WHERE {column} > {int(after)} ORDER BY {column}")
+
+    def events_as_stored(self, up_to: int) -> Iterator[tuple[int, tuple[Any, ...]]]:
+        """Notification id, and all else as this kind of store has it: what is cheapest to compare. All up to that id, in their order."""
+        column = self._reader.id_column
+        rows = self._reader.query(f"SELECT {column}, {EVENT} FROM stored_events WHERE {column} <= {int(up_to)} ORDER BY {column}")
+        return ((id, tuple(event)) for id, *event in rows)
 
     def events_by_originator(self) -> Iterator[tuple[UUID, list[RecordedEvent]]]:
         """Each originator once, with all its events in version order."""
