@@ -1,6 +1,7 @@
 """Runs rebuilds in the stack of a data directory, and shows what came out."""
 
 import asyncio
+import gc
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -51,6 +52,7 @@ def run(arguments: Mapping[str, Any], parts: Sequence[str], workers: int, switch
 
 def _rebuild(settings: Settings, part: str, workers: int, switch: bool, accept_loss: bool, says: Progress) -> RebuiltStore | Rebuilt:
     tune_interpreter()
+    gc.disable()  # what it makes it needs to its end: every collection would walk all of that for nothing
     try:
         if part == "projections":
             return asyncio.run(rebuild_projections(settings, workers, says, switch=switch, accept_loss=accept_loss))

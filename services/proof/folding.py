@@ -1,12 +1,12 @@
 """A stage's own business part over a scratch store, fed from the beginning of its topic; after a crash it goes on where that store is."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 from services.proof.progress import Progress
 from services.proof.refold import Place
 from services.runtime.batches import TP, Batch
-from services.runtime.event_store import Items, Rows
+from services.runtime.event_store import Items, NewEvent, RecordedEvent, Rows, Transaction
 from services.runtime.event_store_sqlite import SQLiteEventStore
 from services.runtime.log_reader import Log
 from services.runtime.seen_messages import SeenMessages, mark
@@ -14,18 +14,31 @@ from services.runtime.stage import Record, Stage
 from services.runtime.stage_process import StageProcess
 from services.runtime.store_snapshot import StoreSnapshot, snapshot_of
 
+EVENTS_A_PAGE = 8_000
 RECORDS_A_BATCH = 32_000
 """Twice what a stage takes: nobody waits for it, and what is written of a customer is written once a batch."""
+BATCHES_A_COMMIT = 8
+"""A batch changes next to every page that there is, and a page is written to disk once a commit."""
+PAGE_CACHE_MB = 768
+
+
+Said = NewEvent | RecordedEvent
 
 
 class Fold:
-    """``changed_rows`` and ``changed_items``: what was written since ``note_changes``."""
+    """``hears`` is given all its events in their order, first those that are there already. ``changed_rows`` and ``changed_items``: what
+    was written since ``note_changes``."""
 
-    def __init__(self, path: Path, process: StageProcess) -> None:
+    def __init__(self, path: Path, process: StageProcess, hears: Callable[[Sequence[Said]], None]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._path, self._process = path, process
-        self.store = SQLiteEventStore(path, kinds=process.kinds, item_kinds=process.item_kinds, synchronous="NORMAL")
+        self.store = SQLiteEventStore(
+            path, kinds=process.kinds, item_kinds=process.item_kinds, cache_mb=PAGE_CACHE_MB, synchronous="NORMAL"
+        )
         self._seen = SeenMessages(self.store) if process.deduplicate_by_id else None
+        self._written = 0
+        self._hears = hears
+        self._hear_stored()
         self._settled: set[Place] = set()
         self._noting = False
         self.changed_rows: Rows = {}
@@ -68,34 +81,43 @@ class Fold:
             starts |= {batch.tp: batch.next for batch in batches}
             done += sum(len(batch.records) for batch in batches)
             progress(f"{self._process.name}: folding the log", done, total)
+        self.store.finish()
 
     def _take_batches(self, stage: Stage, batches: Sequence[Batch], apart: frozenset[Place]) -> None:
         records, seen = self._seen.fresh(batches) if self._seen else ([one for batch in batches for one in batch.records], {})
         if apart:
             records = [record for record in records if _place(record) not in apart]
         positions = {f"{batch.tp.topic}:{batch.tp.partition}": (batch.start, batch.next) for batch in batches}
-        self.take(stage, records, positions, {mark(tp): highest for tp, highest in seen.items()})
+        transaction = stage.decide(records)
+        transaction.positions, transaction.watermarks = positions, {mark(tp): highest for tp, highest in seen.items()}
+        self._write(transaction)
         if self._seen:
             self._seen.remember(seen)
 
-    def take(
-        self,
-        stage: Stage,
-        records: Sequence[Record],
-        positions: dict[str, tuple[int, int]] | None = None,
-        watermarks: dict[str, int] | None = None,
-    ) -> None:
-        """One batch, in one transaction with where it ends."""
-        transaction = stage.decide(records)
-        transaction.positions, transaction.watermarks = positions or {}, watermarks or {}
-        self.store.commit(transaction)
-        self._note(transaction.rows, transaction.items)
+    def take(self, stage: Stage, records: Sequence[Record]) -> None:
+        """Those from outside the topic."""
+        self._write(stage.decide(records))
+        self.store.finish()
 
     def pass_time(self, stage: Stage, now_ms: int) -> None:
         """All that time brings by then."""
         while (transaction := stage.tick(now_ms)) is not None and not transaction.is_empty():
-            self.store.commit(transaction)
-            self._note(transaction.rows, transaction.items)
+            self._write(transaction)
+        self.store.finish()
+
+    def _write(self, transaction: Transaction) -> None:
+        self.store.write(transaction)
+        self._written += 1
+        if self._written % BATCHES_A_COMMIT == 0:
+            self.store.finish()
+        self._hears(transaction.events)
+        self._note(transaction.rows, transaction.items)
+
+    def _hear_stored(self) -> None:
+        heard = 0
+        while events := self.store.events_after(heard, EVENTS_A_PAGE):
+            self._hears(events)
+            heard = events[-1].id
 
     def _note(self, rows: Rows, items: Items) -> None:
         if not self._noting:

@@ -17,7 +17,7 @@ from services.loyalty.account_record import encode as encode_account
 from services.loyalty.app import PROCESS
 from services.loyalty.posting import Key, ledger
 from services.loyalty.stage import LoyaltyStage
-from services.proof.folding import Fold
+from services.proof.folding import Fold, Said
 from services.proof.holders import Holders
 from services.proof.loyalty_state import ENTRY, behind_the_clock
 from services.proof.profile_corrections import CAUSE
@@ -54,7 +54,7 @@ class LoyaltyPlan:
     def later(self) -> Collection[Place]:
         return ()
 
-    def stage(self, store: EventStore, now_ms: int) -> Stage:
+    def stage(self, store: EventStore, now_ms: int, whole: bool) -> Stage:
         """At its beginning, so that what is overdue does not wait for more to come, as it does while a past is being loaded."""
         return self._stage(store, 0)
 
@@ -72,7 +72,7 @@ class LoyaltyPlan:
         if accepted:
             fold.take(stage, accepted)
 
-    def folded(self, events: Iterable[RecordedEvent]) -> None:
+    def folded(self, events: Iterable[Said]) -> None:
         for event in events:
             if event.type == "quarantined":
                 self._refused[event.originator] = NewEvent(event.originator, event.version, event.type, event.state)

@@ -9,7 +9,7 @@ from uuid import UUID
 from services.profile.changes import Changes
 from services.profile.customers import Customer
 from services.profile.identity import Member
-from services.proof.published_profiles import PublishedProfiles
+from services.proof.published_profiles import FoldedProfiles, PublishedProfiles
 from services.runtime.event_store import NewEvent
 
 CAUSE = "rebuild"
@@ -23,9 +23,9 @@ class Contradicted(Exception):
     """Raised by ``require_agreement``: no event can say what differs."""
 
 
-def require_agreement(said: PublishedProfiles, folded: PublishedProfiles) -> None:
+def require_agreement(said: PublishedProfiles, folded: FoldedProfiles) -> None:
     """Raises Contradicted where the same touchpoint is another one's by the fold: only another configuration does that."""
-    other = [id for id, counted in said.counted.items() if id in folded.counted and folded.counted[id].anchor != counted.anchor]
+    other = [id for id, counted in folded.counted.items() if id in said.counted and said.counted[id].anchor != counted.anchor]
     if other:
         raise Contradicted(
             f"{len(other):,} touchpoints were published under another identifier than the log gives now: was the configuration of "
@@ -33,14 +33,14 @@ def require_agreement(said: PublishedProfiles, folded: PublishedProfiles) -> Non
         )
 
 
-def lost_from_the_log(said: PublishedProfiles, folded: PublishedProfiles) -> int:
+def lost_from_the_log(said: PublishedProfiles, folded: FoldedProfiles) -> int:
     """How many touchpoints were published that the log does not have."""
-    return len(said.counted.keys() - folded.counted.keys())
+    return len(said.counted) - folded.agreed - len(said.counted.keys() & folded.counted.keys())
 
 
 def corrections(
     said: PublishedProfiles,
-    folded: PublishedProfiles,
+    folded: FoldedProfiles,
     state_of: StateOf,
     is_refused: IsRefused,
     wrong: Collection[str],
@@ -51,7 +51,7 @@ def corrections(
 
 
 class _Corrections:
-    def __init__(self, said: PublishedProfiles, folded: PublishedProfiles, recorded_at: str) -> None:
+    def __init__(self, said: PublishedProfiles, folded: FoldedProfiles, recorded_at: str) -> None:
         self._said, self._folded = said, folded
         self._changes = Changes(recorded_at)
         self._customers: dict[str, Customer] = {}

@@ -8,13 +8,14 @@ import msgspec
 
 from schemas.times import from_millis
 from services.profile.app import PROCESS, identity_policy, lifecycle_policy
-from services.profile.customers import CustomerRow
+from services.profile.customers import SAVE_EVERY, CustomerRow
 from services.profile.identity import LinkedSet
 from services.profile.stage import ProfileStage
-from services.proof.folding import Fold
+from services.proof.anchors import anchors, known
+from services.proof.folding import Fold, Said
 from services.proof.profile_corrections import corrections, lost_from_the_log, require_agreement
 from services.proof.profile_proven import ProfileProof
-from services.proof.published_profiles import PublishedProfiles
+from services.proof.published_profiles import FoldedProfiles, PublishedProfiles
 from services.proof.refold import Place
 from services.proof.scope import Scope
 from services.proof.stores_compared import Compared, compare_profiles, holders_of
@@ -25,7 +26,6 @@ from services.runtime.stage import Stage
 from services.runtime.store_snapshot import StoreSnapshot
 
 ROWS_A_TRANSACTION = 10_000
-COPIED = ("identifiers", "linked_sets", "facts")
 _set = msgspec.msgpack.Decoder(LinkedSet).decode
 _customer = msgspec.msgpack.Decoder(CustomerRow).decode
 _pack = msgspec.msgpack.Encoder().encode
@@ -41,17 +41,17 @@ class ProfilePlan:
         self._settings = settings
         shown = settings.identity.model_dump_json() + settings.lifecycle.model_dump_json() + settings.identity.key.get_secret_value()
         self.digest = hashlib.sha256(shown.encode()).hexdigest()
-        self._said, self._folded = PublishedProfiles(), PublishedProfiles()
+        self._said = PublishedProfiles()
+        self._folded = FoldedProfiles(self._said)
 
     @property
     def later(self) -> Collection[Place]:
         return self._said.conflicting
 
-    def stage(self, store: EventStore, now_ms: int) -> Stage:
+    def stage(self, store: EventStore, now_ms: int, whole: bool) -> Stage:
         settings = self._settings
         identity, lifecycle = identity_policy(settings.identity), lifecycle_policy(settings.lifecycle)
-        # Whole rows: their numbers will be others than those of the fold's events, so nothing could be read again after them.
-        return ProfileStage(store, identity, lifecycle, SetClock(now_ms), settings.stage.cache, save_every=1)
+        return ProfileStage(store, identity, lifecycle, SetClock(now_ms), settings.stage.cache, 1 if whole else SAVE_EVERY)
 
     def heard(self, events: Sequence[RecordedEvent]) -> None:
         for event in events:
@@ -60,14 +60,14 @@ class ProfilePlan:
     def feed(self, fold: Fold, stage: Stage) -> None:
         """All facts are in ``touchpoints``."""
 
-    def folded(self, events: Iterable[RecordedEvent]) -> None:
+    def folded(self, events: Iterable[Said]) -> None:
         for event in events:
             self._folded.take(event)
 
     def compare(self, fold: StoreSnapshot, live: StoreSnapshot, beside: StoreSnapshot, now_ms: int, scope: Scope) -> Compared:
         scope.apart |= live.due(now_ms)
         holders = holders_of(fold, live)
-        if scope.of(ProfileProof(fold, live, beside, self._said, self._folded, holders).unproven()):
+        if scope.of(ProfileProof(beside, live, self._said, self._folded, holders).unproven()):
             return compare_profiles(fold, live, holders, scope)
         return Compared(self.process.name, len(scope.of(self._folded.living())), set())
 
@@ -76,16 +76,19 @@ class ProfilePlan:
         return lost_from_the_log(self._said, self._folded)
 
     def fill(self, fold: StoreSnapshot, beside: StoreSnapshot) -> Iterator[Transaction]:
-        for kind in COPIED:
+        for kind in ("identifiers", "linked_sets"):
             for page in _pages(fold.rows(kind)):
                 yield Transaction(rows={kind: dict(page)})
+        for holder in anchors(fold):
+            # As they are now: customers get other numbers than those of the fold's events, so nothing could be read again after older rows.
+            yield Transaction(rows={"facts": dict(known(fold, self._folded, holder))})
         for page in _pages(fold.rows("touchpoints")):
             yield Transaction(rows={"touchpoints": self._places(page)})
-        known: set[str] = set()
+        there: set[str] = set()
         for page in _pages(fold.rows("customers")):
-            known |= page.keys()
+            there |= page.keys()
             yield self._customers(page, page.keys())
-        yield self._customers({}, self._said.last.keys() - known)
+        yield self._customers({}, self._said.last.keys() - there)
         self._said.fresh.clear()
 
     def finish(self, fold: Fold, beside: EventStore, spoken_of: set[str], wrong: set[str], now_ms: int) -> Iterator[Transaction]:
@@ -95,7 +98,7 @@ class ProfilePlan:
         self.heard([RecordedEvent(0, event.originator, event.version, event.type, event.state) for event in events])
         touched = spoken_of | {str(event.originator) for event in events} | changed.get("customers", {}).keys()
         transaction = self._customers(fold.store.rows("customers", touched), touched)
-        transaction.rows |= {kind: changed.get(kind, {}) for kind in COPIED}
+        transaction.rows |= {kind: changed.get(kind, {}) for kind in ("identifiers", "linked_sets", "facts")}
         transaction.rows["touchpoints"] = self._places(fold.store.rows("touchpoints", counted | self._said.fresh))
         transaction.rows["quarantines"] = {partition: b"%d" % count for partition, count in self._said.refusals.items()}
         transaction.events = events

@@ -6,9 +6,10 @@ from uuid import UUID
 
 import msgspec
 
+from services.proof.folding import Said
 from services.proof.profile_state import Told
 from services.proof.refold import Place
-from services.runtime.event_store import LOST, RecordedEvent
+from services.runtime.event_store import LOST
 
 PROSPECT = "prospect"
 
@@ -25,6 +26,10 @@ class Counted(NamedTuple):
     customer: str
     sequence: int
     content: int
+
+    def agrees(self, other: "Counted") -> bool:
+        """Whether both say the same of the same identifier."""
+        return self.content == other.content and self.anchor == other.anchor
 
 
 class Refused(NamedTuple):
@@ -120,7 +125,7 @@ class PublishedProfiles:
         self.unlinked: dict[tuple[str, str], str] = {}
         self.conflicting: set[Place] = set()
 
-    def take(self, event: RecordedEvent) -> None:
+    def take(self, event: Said) -> None:
         """The next one. Raises HistoryBroken, msgspec.MsgspecError."""
         if event.type == LOST:
             return
@@ -133,9 +138,8 @@ class PublishedProfiles:
             raise HistoryBroken(f"customer {id} goes from sequence {self.last.get(id, 0)} to {event.version}")
         self.last[id] = event.version
         if isinstance(message, _Applied):
-            event_id = _event_id(message.touchpoint).event_id
-            self.counted[event_id] = Counted(intern(message.anchor), id, event.version, hash(bytes(message.touchpoint)))
-            self.fresh.add(event_id)
+            counted = Counted(intern(message.anchor), id, event.version, hash(bytes(message.touchpoint)))
+            self._count(_event_id(message.touchpoint).event_id, counted)
             self._hold(id, message.joined)
         elif isinstance(message, _Merged | _Joined):
             self._hold(id, message.identifiers)
@@ -168,6 +172,10 @@ class PublishedProfiles:
         """Customers that hold something."""
         return set(self.holder.values())
 
+    def _count(self, event_id: str, counted: Counted) -> None:
+        self.counted[event_id] = counted
+        self.fresh.add(event_id)
+
     def _hold(self, customer: str, identifiers: list[_Held]) -> None:
         for one in identifiers:
             known = intern(one.id)
@@ -176,7 +184,7 @@ class PublishedProfiles:
         if identifiers:
             self.merged_into.pop(customer, None)
 
-    def _refuse(self, event: RecordedEvent) -> None:
+    def _refuse(self, event: Said) -> None:
         said = _quarantined(event.state)
         partition = f"{said.topic}:{said.partition}"
         if event.version != self.refusals.get(partition, 0) + 1:
@@ -186,3 +194,19 @@ class PublishedProfiles:
         self.refused[said.quarantine_id] = Refused(str(event.originator), event.version, content)
         if said.reason == "conflicting_duplicate":
             self.conflicting.add((said.topic, said.partition, said.offset))
+
+
+class FoldedProfiles(PublishedProfiles):
+    """What would be known if the fold of the log were published, beside what was (``said``). Of touchpoints that were published just so it
+    knows only how many ``agreed``."""
+
+    def __init__(self, said: PublishedProfiles) -> None:
+        super().__init__()
+        self._said, self.agreed = said, 0
+
+    def _count(self, event_id: str, counted: Counted) -> None:
+        said = self._said.counted.get(event_id)
+        if said is not None and said.agrees(counted):
+            self.agreed += 1
+        else:
+            self.counted[event_id] = counted

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Protocol
 
-from services.proof.folding import Fold
+from services.proof.folding import Fold, Said
 from services.proof.refold import Place
 from services.proof.scope import Scope
 from services.proof.stores_compared import Compared
@@ -23,8 +23,9 @@ class StorePlan(Protocol):
     @property
     def later(self) -> Collection[Place]: ...
 
-    def stage(self, store: EventStore, now_ms: int) -> Stage:
-        """The stage's business part over a scratch store, for input that is all in the past of ``now_ms``."""
+    def stage(self, store: EventStore, now_ms: int, whole: bool) -> Stage:
+        """The stage's business part over a scratch store, for input that is all in the past of ``now_ms``. ``whole``: the rows that it
+        writes say all; else its events may say what came after them."""
 
     def heard(self, events: Sequence[RecordedEvent]) -> None:
         """The next events that the live stage has published. Raises HistoryBroken."""
@@ -32,11 +33,11 @@ class StorePlan(Protocol):
     def feed(self, fold: Fold, stage: Stage) -> None:
         """Facts that are not in the stage's input, once more if need be."""
 
-    def folded(self, events: Iterable[RecordedEvent]) -> None:
+    def folded(self, events: Iterable[Said]) -> None:
         """The next events of the fold."""
 
     def compare(self, fold: StoreSnapshot, live: StoreSnapshot, beside: StoreSnapshot, now_ms: int, scope: Scope) -> Compared:
-        """The live state with the fold's, as of one moment; who waits for the clock is set apart. ``beside`` holds what was published."""
+        """The live state with the fold's, as of one moment; who waits for the clock is set apart. ``beside`` is filled."""
 
     def lost(self) -> int:
         """How many facts were published that the stage's input does not have. Raises Contradicted."""
@@ -45,5 +46,5 @@ class StorePlan(Protocol):
         """The fold's state with what was published, for a store that holds nothing but the published events."""
 
     def finish(self, fold: Fold, beside: EventStore, spoken_of: set[str], wrong: set[str], now_ms: int) -> Iterator[Transaction]:
-        """What changed since ``fill``, by what was published since (about ``spoken_of``) and by the fold; then the events that are still
-        to be published. ``wrong``: whose published snapshot may be wrong."""
+        """What changed since ``fill``, by what was published since (about ``spoken_of``) and by the fold, whose rows are whole from there
+        on; then the events that are still to be published. ``wrong``: whose published snapshot may be wrong."""

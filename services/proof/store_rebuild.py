@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import UUID
 
 from services.proof.folding import Fold
 from services.proof.history import History
@@ -34,6 +35,8 @@ from services.runtime.store_snapshot import StoreSnapshot
 
 PLANS: dict[str, Callable[[Settings], StorePlan]] = {"profile": ProfilePlan, "loyalty": LoyaltyPlan}
 COMPLETE = "rebuilt"
+EVENTS_A_TRANSACTION = 64_000
+"""Each changes next to every page of the index by customer."""
 
 
 class OldStoreKept(Exception):
@@ -104,8 +107,8 @@ class _Rebuild:
         self._stage = plan.process.name
         self._exchange = _exchange(settings, self._stage)
         self._history = History(self._stage, plan.process.publishes)
-        self._heard_of_fold = self._published = 0
-        self._spoken_of: set[str] = set()
+        self._published = 0
+        self._spoken_of: set[UUID] = set()
         self._closed_at = time.monotonic()
         self._rebuilt = RebuiltStore(self._stage, kept=self._exchange.kept_where)
 
@@ -157,7 +160,7 @@ class _Rebuild:
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
             made_with.write_text(digest, encoding="utf-8")
-        return Fold(folder / "fold.sqlite", self._plan.process)
+        return Fold(folder / "fold.sqlite", self._plan.process, self._plan.folded)
 
     # ---- while the live stage goes on
 
@@ -168,22 +171,21 @@ class _Rebuild:
         try:
             await self._hear(beside, live, whole=live is None)
             ends = _positions(live) if live else await self._log.ends(self._plan.process.topics)
-            stage = self._plan.stage(fold.store, now_ms)
+            stage = self._plan.stage(fold.store, now_ms, whole=False)
             await fold.up_to(self._log, ends, stage, self._plan.later, self._progress)
             self._plan.feed(fold, stage)
             fold.pass_time(stage, now_ms)
-            self._hear_fold(fold)
             self._rebuilt.messages = sum(ends.values())
             if (lost := self._plan.lost()) and not accept_loss:
                 raise FactsLost(f"{lost:,} touchpoints were published that Kafka does not have; the live store stays as it is")
+            fold.note_changes()
+            self._fill(fold, beside)
+            self._spoken_of.clear()
             if live is not None:
                 self._compare(fold, live, now_ms)
         finally:
             if live is not None:
                 live.close()
-        fold.note_changes()
-        self._fill(fold, beside)
-        self._spoken_of.clear()
 
     async def _trusted(self) -> StoreSnapshot | None:
         """The live store; None where it is missing, damaged, or an old copy that does not know what was published."""
@@ -199,9 +201,14 @@ class _Rebuild:
     async def _hear(self, beside: EventStore, live: StoreSnapshot | None, whole: bool) -> None:
         """What was published since, into the new store. ``whole``: nothing more will be said, so what is missing on Kafka is taken from
         the live store."""
-        async for run in self._history.read(self._log):
-            self._keep(beside, run)
+        run: list[RecordedEvent] = []
+        async for more in self._history.read(self._log):
+            run += more
+            if len(run) >= EVENTS_A_TRANSACTION:
+                self._keep(beside, run)
+                run = []
             self._progress(f"{self._stage}: reading what was published", self._history.contiguous, 0)
+        self._keep(beside, run)
         self._published = self._history.contiguous if live else self._history.last_published
         up_to = self._history.last_published if whole else live.watermark(PUBLISHED) if live else 0
         stored: dict[int, RecordedEvent] = {}
@@ -213,12 +220,7 @@ class _Rebuild:
     def _keep(self, beside: EventStore, run: Sequence[RecordedEvent]) -> None:
         self._plan.heard(run)
         beside.commit(Transaction(events=[NewEvent(one.originator, one.version, one.type, one.state) for one in run]))
-        self._spoken_of.update(map(str, {one.originator for one in run}))
-
-    def _hear_fold(self, fold: Fold) -> None:
-        while events := fold.store.events_after(self._heard_of_fold, 8_000):
-            self._plan.folded(events)
-            self._heard_of_fold = events[-1].id
+        self._spoken_of.update(one.originator for one in run)
 
     def _compare(self, fold: Fold, live: StoreSnapshot, now_ms: int) -> None:
         """Who changed meanwhile, or has said something that is not on Kafka yet, is set apart."""
@@ -248,15 +250,14 @@ class _Rebuild:
         live, now_ms = await self._trusted(), self._clock.now_ms()
         try:
             await self._hear(beside, live, whole=True)
-            stage = self._plan.stage(fold.store, now_ms)
+            stage = self._plan.stage(fold.store, now_ms, whole=True)
             if live is not None:
                 await fold.up_to(self._log, _positions(live), stage, self._plan.later, self._progress)
             self._plan.feed(fold, stage)
             fold.pass_time(stage, now_ms)
-            self._hear_fold(fold)
             wrong = self._rebuilt.compared.unequal if self._rebuilt.compared else set()
             before = beside.last_id
-            for transaction in self._plan.finish(fold, beside, self._spoken_of, wrong, now_ms):
+            for transaction in self._plan.finish(fold, beside, set(map(str, self._spoken_of)), wrong, now_ms):
                 beside.commit(transaction)
             self._rebuilt.published, self._rebuilt.corrections = before, beside.last_id - before
             beside.commit(_last(fold, self._published, live.watermark(SNAPSHOTS) if live else 0))

@@ -140,10 +140,14 @@ class SQLiteEventStore:
         return first
 
     def write(self, transaction: Transaction) -> int:
-        first = self.last_id + 1
+        """Written again before ``finish``, both are committed together, or neither."""
+        if not self._db.in_transaction:
+            self._next = self._head, self.last_id
+        first = self._next[1] + 1
         if transaction.is_empty():
             return first
-        self._db.execute("BEGIN IMMEDIATE")
+        if not self._db.in_transaction:
+            self._db.execute("BEGIN IMMEDIATE")
         try:
             self._claim_head(transaction.changes_state())
             self._move_positions(transaction.positions)
@@ -158,7 +162,7 @@ class SQLiteEventStore:
             if isinstance(error, Stale):
                 self.refresh()
             raise
-        self._next = self._head + transaction.changes_state(), self.last_id + len(transaction.events)
+        self._next = self._next[0] + transaction.changes_state(), self._next[1] + len(transaction.events)
         return first
 
     def take_turn(self) -> bool:
@@ -182,7 +186,8 @@ class SQLiteEventStore:
     def _claim_head(self, moves: bool) -> None:
         sql = "UPDATE head SET commits = commits + ? WHERE commits = ?" if moves else "SELECT 1 FROM head WHERE commits = ?"
         try:
-            cursor = self._db.execute(sql, (1, self._head) if moves else (self._head,))
+            head = self._next[0]
+            cursor = self._db.execute(sql, (1, head) if moves else (head,))
         except sqlite3.IntegrityError as closed:
             raise BeingExchanged(str(closed)) from closed
         if (cursor.rowcount != 1) if moves else cursor.fetchone() is None:
@@ -200,7 +205,7 @@ class SQLiteEventStore:
     def _insert_events(self, transaction: Transaction) -> None:
         rows = [
             (id, event.originator.hex, event.version, event.type, event.state)
-            for id, event in enumerate(transaction.events, self.last_id + 1)
+            for id, event in enumerate(transaction.events, self._next[1] + 1)
         ]
         try:
             self._insert("stored_events(rowid, originator_id, originator_version, topic, state)", rows)

@@ -73,12 +73,6 @@ class StoreSnapshot:
         found = self._reader.query(f"SELECT key, value FROM rows_{table} ORDER BY key")
         return ((self._reader.text(key), bytes(value)) for key, value in found)
 
-    def count(self, kind: str) -> int:
-        """How many rows there are."""
-        (table,) = checked_kinds([kind])
-        ((count,),) = self._reader.query(f"SELECT count(*) FROM rows_{table}")
-        return int(count)
-
     def rows_of(self, kind: str, keys: Collection[str]) -> dict[str, bytes]:
         """The values of those keys that exist."""
         (table,) = checked_kinds([kind])

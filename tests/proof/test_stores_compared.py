@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 from services.loyalty.account_record import AccountRecord
 from services.loyalty.redeeming import Accepted
 from services.proof.profile_proven import ProfileProof
-from services.proof.published_profiles import PublishedProfiles
+from services.proof.published_profiles import FoldedProfiles, PublishedProfiles
 from services.proof.refold import Refold, refused_as_conflicting
 from services.proof.scope import Scope
 from services.proof.stores_compared import Compared, compare_accounts, compare_profiles, holders_of
 from services.proof.timers_compared import compare_timers
-from services.runtime.store_snapshot import StoreSnapshot, snapshot_of
+from services.runtime.store_snapshot import snapshot_of
 from tests.profile.touchpoints import logs, touchpoint
 from tests.proof.installation import DAY_MS, NOW_MS, Installation
 from tests.proof.story import STORY
@@ -103,15 +103,12 @@ class Proof:
 
     def unproven(self, live: Path) -> set[str]:
         with snapshot_of(live / "profile.sqlite") as profile, snapshot_of(self.folder / "live" / "profile.sqlite") as published:
-            said, folded = told_by(published), told_by(self._expected)
-            return ProfileProof(self._expected, profile, published, said, folded, holders_of(self._expected, profile)).unproven()
-
-
-def told_by(store: StoreSnapshot) -> PublishedProfiles:
-    told = PublishedProfiles()
-    for event in store.events():
-        told.take(event)
-    return told
+            said = PublishedProfiles()
+            folded = FoldedProfiles(said)
+            for told, store in ((said, published), (folded, self._expected)):
+                for event in store.events():
+                    told.take(event)
+            return ProfileProof(published, profile, said, folded, holders_of(self._expected, profile)).unproven()
 
 
 @pytest.fixture(scope="module")
