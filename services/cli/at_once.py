@@ -14,6 +14,8 @@ from services.cli.errors import CommandFailed
 from services.proof.progress import Progress
 
 T = TypeVar("T")
+LATER = 10
+"""Niceness."""
 KILLED = "was there too little memory? Each can be done alone"
 
 
@@ -23,15 +25,15 @@ class _Ended(Generic[T]):
 
 
 def at_once(works: Mapping[str, Callable[[Progress], T]], progress: Progress) -> dict[str, T | CommandFailed]:
-    """By name what each returned, or the CommandFailed that it raised; a failure stops none of the others. Work, and what it returns, must
-    be picklable. No process outlives this one."""
+    """By name what each returned, or the CommandFailed that it raised; a failure stops none of the others. The first goes before the others
+    where there are too few cores: give what takes longest. Work, and what it returns, must be picklable. No process outlives this one."""
     context = get_context("spawn")
     processes: list[BaseProcess] = []
     telling: dict[Connection, str] = {}
     try:
         for name, work in works.items():
             told, tells = context.Pipe(duplex=False)
-            processes.append(context.Process(target=_do, args=(work, tells), name=name))
+            processes.append(context.Process(target=_do, args=(work, tells, LATER if processes else 0), name=name))
             processes[-1].start()
             tells.close()
             telling[told] = name
@@ -58,7 +60,8 @@ def _outcomes(telling: dict[Connection, str], progress: Progress) -> dict[str, T
     return outcomes
 
 
-def _do(work: Callable[[Progress], T], tells: Connection) -> None:
+def _do(work: Callable[[Progress], T], tells: Connection, niceness: int) -> None:
+    os.nice(niceness)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process of the terminal: whoever started this ends it
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
