@@ -10,10 +10,12 @@ from pathlib import Path
 
 import psutil
 
-from services.cli.at_once import at_once
+from services.cli.at_once import LATER, at_once
 from services.cli.errors import CommandFailed
 from services.proof.progress import Progress
 from tests.embedded.waiting import until
+
+LOWEST = 19
 
 
 def doubled(number: int, says: Progress) -> int:
@@ -23,6 +25,10 @@ def doubled(number: int, says: Progress) -> int:
 
 def refused(says: Progress) -> int:
     raise CommandFailed("a person must decide", "decide")
+
+
+def niceness(says: Progress) -> int:
+    return os.nice(0)
 
 
 def killed(says: Progress) -> int:
@@ -50,6 +56,12 @@ def test_one_that_fails_or_is_killed_stops_none_of_the_others() -> None:
     assert isinstance(failed, CommandFailed)
     assert (str(failed), failed.remedy, failed.code) == ("a person must decide", "decide", 1)
     assert str(ended["killed"]) == "killed: its process was killed"
+
+
+def test_the_first_goes_before_the_others_where_cores_are_few() -> None:
+    ended = at_once({"first": niceness, "second": niceness, "third": niceness}, lambda *_: None)
+    later = min(os.nice(0) + LATER, LOWEST)
+    assert ended == {"first": os.nice(0), "second": later, "third": later}
 
 
 def test_none_of_them_outlives_whoever_started_them(tmp_path: Path) -> None:
