@@ -16,12 +16,11 @@ from services.runtime.store_snapshot import StoreSnapshot, snapshot_of
 
 EVENTS_A_PAGE = 8_000
 RECORDS_A_BATCH = 32_000
-"""Twice what a stage takes: nobody waits for it, and what is written of a customer is written once a batch."""
+"""Twice what a stage takes: nobody waits for it, and what is written of a customer is written at most once a batch."""
 BATCHES_A_COMMIT = 8
 """A batch changes next to every page that there is, and a page is written to disk once a commit."""
 PAGE_CACHE_MB = 768
-
-
+"""Room for the pages of all batches of a commit."""
 Said = NewEvent | RecordedEvent
 
 
@@ -95,7 +94,7 @@ class Fold:
             self._seen.remember(seen)
 
     def take(self, stage: Stage, records: Sequence[Record]) -> None:
-        """Those from outside the topic."""
+        """Records by themselves: how far the topic is folded stays as it is."""
         self._write(stage.decide(records))
         self.store.finish()
 
@@ -106,7 +105,7 @@ class Fold:
         self.store.finish()
 
     def _write(self, transaction: Transaction) -> None:
-        self.store.write(transaction)
+        self.store.add(transaction)
         self._written += 1
         if self._written % BATCHES_A_COMMIT == 0:
             self.store.finish()

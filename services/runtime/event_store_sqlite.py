@@ -140,14 +140,18 @@ class SQLiteEventStore:
         return first
 
     def write(self, transaction: Transaction) -> int:
-        """Written again before ``finish``, both are committed together, or neither."""
-        if not self._db.in_transaction:
-            self._next = self._head, self.last_id
-        first = self._next[1] + 1
         if transaction.is_empty():
-            return first
-        if not self._db.in_transaction:
-            self._db.execute("BEGIN IMMEDIATE")
+            return self.last_id + 1
+        self._db.execute("BEGIN IMMEDIATE")
+        self._next = self._head, self.last_id
+        return self._put(transaction)
+
+    def add(self, transaction: Transaction) -> int:
+        """Like ``write``, but what was written and is not finished yet is committed together with it, or neither is."""
+        return self._put(transaction) if self._db.in_transaction else self.write(transaction)
+
+    def _put(self, transaction: Transaction) -> int:
+        first = self._next[1] + 1
         try:
             self._claim_head(transaction.changes_state())
             self._move_positions(transaction.positions)
@@ -185,8 +189,8 @@ class SQLiteEventStore:
 
     def _claim_head(self, moves: bool) -> None:
         sql = "UPDATE head SET commits = commits + ? WHERE commits = ?" if moves else "SELECT 1 FROM head WHERE commits = ?"
+        head = self._next[0]
         try:
-            head = self._next[0]
             cursor = self._db.execute(sql, (1, head) if moves else (head,))
         except sqlite3.IntegrityError as closed:
             raise BeingExchanged(str(closed)) from closed

@@ -709,24 +709,34 @@ def test_sqlite_gives_up_waiting_for_another_writer_and_has_written_nothing(tmp_
     theirs.close()
 
 
-def test_sqlite_commits_what_was_written_several_times_together_or_not_at_all(tmp_path: Path) -> None:
+def test_sqlite_commits_what_was_added_together_or_not_at_all(tmp_path: Path) -> None:
     # given
-    connect = sqlite(tmp_path)
-    ours, theirs = connect(), connect()
+    path = tmp_path / "store.db"
+    ours, theirs = (SQLiteEventStore(path, **KINDS) for _ in range(2))
     # when
-    assert ours.write(Transaction(positions={"in:0": (0, 1)}, events=[event()])) == 1
-    assert ours.write(Transaction(positions={"in:0": (1, 3)}, events=[event(version=2), event(version=3)])) == 2
+    assert ours.add(Transaction(positions={"in:0": (0, 1)}, events=[event()])) == 1
+    assert ours.add(Transaction(positions={"in:0": (1, 3)}, events=[event(version=2), event(version=3)])) == 2
     assert (ours.last_id, len(ours.events_of(ALICE)), theirs.events_of(ALICE)) == (0, 3, [])
     ours.finish()
     # then
     assert (ours.last_id, ours.refresh()) == (3, False)
     assert [one.id for one in theirs.events_of(ALICE)] == [1, 2, 3]
     # when
-    ours.write(Transaction(events=[event(version=4)]))
+    ours.add(Transaction(events=[event(version=4)]))
     with pytest.raises(Stale):
-        ours.write(Transaction(events=[event(version=4)]))
+        ours.add(Transaction(events=[event(version=4)]))
     # then
     assert len(ours.events_of(ALICE)) == 3
     assert ours.commit(Transaction(events=[event(version=4)])) == 4
     ours.close()
     theirs.close()
+
+
+def test_sqlite_refuses_to_write_before_what_was_written_is_finished(tmp_path: Path) -> None:
+    store = sqlite(tmp_path)()
+    store.write(Transaction(events=[event()]))
+    with pytest.raises(sqlite3.OperationalError, match="within a transaction"):
+        store.write(Transaction(events=[event(version=2)]))
+    store.finish()
+    assert store.last_id == 1
+    store.close()
