@@ -1,15 +1,14 @@
 """What a profile store knows by each anchor: its rows, and what its events say that came after they were written."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from itertools import islice
 
 import msgspec
 
-from services.profile.customers import Customer, CustomerRow
+from services.profile.customers import CustomerRow
 from services.profile.facts import Facts
 from services.profile.identity import LinkedSet
-from services.profile.replay import replay
+from services.proof.profile_state import add_later_events
 from services.proof.published_profiles import PublishedProfiles
 from services.proof.shown import readable
 from services.runtime.store_snapshot import StoreSnapshot
@@ -34,10 +33,8 @@ def known(store: StoreSnapshot, told: PublishedProfiles, holder: Mapping[str, st
     stored = store.rows_of("facts", holder)
     found = store.rows_of("customers", set(holder.values())).values()
     rows = [row for value in found if (row := readable(_customer, value)) and row.sequence < told.told(row.id).last]
-    behind = {row.id: Customer(row.id, row.key, row.sequence) for row in rows}
+    behind = {row.id for row in rows}
     read = {anchor: readable(_facts, stored[anchor]) for anchor, id in holder.items() if id in behind and anchor in stored}
     facts = {anchor: one for anchor, one in read.items() if one}
-    for event in store.events_since({one.uuid: one.sequence for one in behind.values()}):
-        with suppress(msgspec.MsgspecError, UnicodeDecodeError, KeyError):
-            replay(behind[str(event.originator)], facts, event)
+    add_later_events(store, rows, facts)
     return stored | {anchor: _pack(one) for anchor, one in facts.items()}

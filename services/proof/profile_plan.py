@@ -26,6 +26,7 @@ from services.runtime.stage import Stage
 from services.runtime.store_snapshot import StoreSnapshot
 
 ROWS_A_TRANSACTION = 10_000
+COPIED = ("identifiers", "linked_sets")
 _set = msgspec.msgpack.Decoder(LinkedSet).decode
 _customer = msgspec.msgpack.Decoder(CustomerRow).decode
 _pack = msgspec.msgpack.Encoder().encode
@@ -76,7 +77,7 @@ class ProfilePlan:
         return lost_from_the_log(self._said, self._folded)
 
     def fill(self, fold: StoreSnapshot, beside: StoreSnapshot) -> Iterator[Transaction]:
-        for kind in ("identifiers", "linked_sets"):
+        for kind in COPIED:
             for page in _pages(fold.rows(kind)):
                 yield Transaction(rows={kind: dict(page)})
         for holder in anchors(fold):
@@ -98,7 +99,7 @@ class ProfilePlan:
         self.heard([RecordedEvent(0, event.originator, event.version, event.type, event.state) for event in events])
         touched = spoken_of | {str(event.originator) for event in events} | changed.get("customers", {}).keys()
         transaction = self._customers(fold.store.rows("customers", touched), touched)
-        transaction.rows |= {kind: changed.get(kind, {}) for kind in ("identifiers", "linked_sets", "facts")}
+        transaction.rows |= {kind: changed.get(kind, {}) for kind in (*COPIED, "facts")}
         transaction.rows["touchpoints"] = self._places(fold.store.rows("touchpoints", counted | self._said.fresh))
         transaction.rows["quarantines"] = {partition: b"%d" % count for partition, count in self._said.refusals.items()}
         transaction.events = events

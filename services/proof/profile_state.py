@@ -119,7 +119,9 @@ def _known(store: StoreSnapshot, holders: Holders) -> Iterator[Shown]:
         members = [member for one in page for member in one.members.values()]
         stored = store.rows_of("facts", [member.id for member in members if member.anchored])
         facts = {anchor: known for anchor, value in stored.items() if (known := readable(_facts, value))}
-        _replay(store, {member.customer for member in members}, facts)
+        ids = {member.customer for member in members}
+        rows = (readable(_customer, value) for value in store.rows_of("customers", ids).values())
+        add_later_events(store, [row for row in rows if row and row.id in ids], facts)
         shown |= facts.keys()
         for anchor, known in facts.items():
             yield _facts_shown(anchor, known, holders)
@@ -139,10 +141,10 @@ def _facts_shown(anchor: str, known: Facts, holders: Holders) -> Shown:
     return Shown(holders.of(anchor), "facts", anchor, {name: getattr(known, name) for name in Facts.__struct_fields__})
 
 
-def _replay(store: StoreSnapshot, ids: set[str], facts: dict[str, Facts]) -> None:
-    """Adds what came after the rows of these customers were written. Events that say nothing are shown as such elsewhere."""
-    rows = [row for value in store.rows_of("customers", ids).values() if (row := readable(_customer, value))]
-    customers = {UUID(row.id): Customer(row.id, row.key, row.sequence) for row in rows if row.id in ids}
+def add_later_events(store: StoreSnapshot, rows: Iterable[CustomerRow], facts: dict[str, Facts]) -> None:
+    """Adds to the facts, by anchor, what came after the rows of these customers were written. Events that say nothing are shown as such
+    elsewhere."""
+    customers = {UUID(row.id): Customer(row.id, row.key, row.sequence) for row in rows}
     for event in store.events_since({originator: customer.sequence for originator, customer in customers.items()}):
         with suppress(msgspec.MsgspecError, UnicodeDecodeError, KeyError):
             replay(customers[event.originator], facts, event)

@@ -224,11 +224,11 @@ class _Rebuild:
 
     def _compare(self, fold: Fold, live: StoreSnapshot, now_ms: int) -> None:
         """Who changed meanwhile, or has said something that is not on Kafka yet, is set apart."""
-        with self._exchange.snapshot() as now, fold.snapshot() as expected, self._exchange.snapshot_beside() as published:
+        with self._exchange.snapshot() as now, fold.snapshot() as expected, self._exchange.snapshot_beside() as beside:
             known = min(live.last_id(), self._history.contiguous)
             scope = Scope(apart={str(originator) for originator in now.originators_after(known)})
             self._progress(f"{self._stage}: comparing with the live store", 0, 1)
-            self._rebuilt.compared = self._plan.compare(expected, live, published, now_ms, scope)
+            self._rebuilt.compared = self._plan.compare(expected, live, beside, now_ms, scope)
             self._progress(f"{self._stage}: comparing with the live store", 1, 1)
 
     def _fill(self, fold: Fold, beside: EventStore) -> None:

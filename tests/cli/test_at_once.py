@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from functools import partial
 from pathlib import Path
 
@@ -39,7 +38,7 @@ def killed(says: Progress) -> int:
 def waits_for_ever(started: Path, says: Progress) -> int:
     (started / str(os.getpid())).touch()
     while True:
-        time.sleep(60)
+        signal.pause()
 
 
 def test_each_returns_what_it_made_and_tells_how_far_it_is() -> None:
