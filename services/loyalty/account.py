@@ -1,8 +1,8 @@
 """The account: a pure fold over its facts in fact order, and time.
 
-``step`` takes the next fact, ``advance`` lets time pass, ``fold`` does it all from the beginning. Each returns the new state
-and the moves it makes: entries of the ledger and tier changes. What time brings at a moment (expiry, then the review of a
-tier, then a birthday) comes before facts of that moment.
+``step`` takes the next fact, ``insert`` one that came late, ``advance`` lets time pass, ``fold`` does it all from the beginning.
+Each returns the new state and the moves it makes: entries of the ledger and tier changes. What time brings at a moment
+(expiry, then the review of a tier, then a birthday) comes before facts of that moment.
 """
 
 from collections.abc import Iterable, Sequence
@@ -18,6 +18,9 @@ from services.loyalty.moves import Move
 from services.loyalty.programme import Programme
 from services.loyalty.refunds import History
 from services.loyalty.tiers import Standing
+
+UNKNOWN = "~"
+"""Later than every key."""
 
 
 class AccountState(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -37,6 +40,8 @@ class AccountState(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """(rule, when it last gave its bonus), of bonuses that are not given every time"""
     waiting: tuple[str, ...] = ()
     """orders that were refunded and are not known yet"""
+    turn: str = UNKNOWN
+    """the key, or the moment, of the last that was more than points earned beside others: what comes after it may come in any order"""
 
     @property
     def balance(self) -> int:
@@ -81,6 +86,16 @@ def step(programme: Programme, state: AccountState, fact: Fact) -> Outcome:
     return _closed(books, fact_key(fact))
 
 
+def insert(programme: Programme, state: AccountState, fact: Fact, clock: str) -> Outcome | None:
+    """A fact that is not next, where it changes nothing of what comes after it: exactly what ``fold`` would come to with it, time being
+    ``clock``. None where that cannot be told without the facts. The fact must be none that the state has seen."""
+    key = fact_key(fact)
+    if not isinstance(fact, Purchase) or not state.purchases or key < state.turn or state.debts or needs_history(state, fact):
+        return None
+    books = _opened(programme, state, None)
+    return _closed(books, state.cursor) if books.insert(fact, max(state.cursor, clock)) else None
+
+
 def advance(programme: Programme, state: AccountState, to: str) -> Outcome:
     """Time alone: everything due at or before that moment."""
     books = _opened(programme, state, None)
@@ -104,7 +119,7 @@ def _opened(programme: Programme, state: AccountState, history: History | None) 
     books.lots, books.debts = state.lots, state.debts
     books.earned, books.expired, books.redeemed, books.adjusted = state.earned, state.expired, state.redeemed, state.adjusted
     books.purchases, books.standing, books.birthday = state.purchases, state.standing, state.birthday
-    books.rewarded, books.waiting = dict(state.rewarded), state.waiting
+    books.rewarded, books.waiting, books.turn = dict(state.rewarded), state.waiting, state.turn
     return books
 
 
@@ -123,5 +138,6 @@ def _closed(books: Books, cursor: str) -> Outcome:
         books.birthday,
         tuple(sorted(books.rewarded.items())),
         books.waiting if history is None else tuple(sorted(history.waiting)),
+        books.turn,
     )
     return Outcome(state, books.moves, history.noted if history else {})

@@ -1,6 +1,6 @@
 """What the stage reads of its event store, with what it decided since and which may not be stored yet."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from services.loyalty.account_record import AccountRecord, Holder, decode_account, decode_holder
 from services.loyalty.announcements import uuid_of
@@ -96,6 +96,12 @@ class Archive:
         """All facts of each account, those of this batch too."""
         stored = self._store.items("facts", {anchor for account in accounts for anchor in account.anchors})
         return [self._united(account.anchors, stored) for account in accounts]
+
+    def known_facts(self, wanted: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
+        """Those of these (anchor, fact key) that exist."""
+        every = (self._facts_before, self._facts)
+        recent = {(anchor, key) for anchor, key in wanted if any(key in facts.get(anchor, ()) for facts in every)}
+        return recent | self._store.known_items("facts", wanted)
 
     def earned_under(self, account: AccountRecord) -> dict[str, str]:
         """Event id → the anchor under which that fact of the account is kept."""

@@ -3,7 +3,7 @@
 from collections import Counter
 
 from services.loyalty import tiers
-from services.loyalty.account import EMPTY, Outcome, advance, fold, is_next, needs_history, step
+from services.loyalty.account import EMPTY, AccountState, Outcome, advance, fold, insert, is_next, needs_history, step
 from services.loyalty.account_record import AccountRecord
 from services.loyalty.announcements import Announcements
 from services.loyalty.archive import Archive, Facts
@@ -21,7 +21,8 @@ SETTLE_MS = 5_000
 class Batch:
     """``outcomes``: (outcome, reason) → messages. ``timers``: account → when it is due, or None.
 
-    ``refold``: accounts that cannot just take a step → why; they are folded anew when the batch ends.
+    ``late``: anchor → facts that are not next; ``behind``: their accounts → the first of them. When the batch ends they are inserted, and
+    accounts with one that cannot be are folded anew, as those in ``refold`` (→ why).
     """
 
     def __init__(self, programme: Programme, archive: Archive, announcements: Announcements, now_ms: int) -> None:
@@ -32,19 +33,25 @@ class Batch:
         self._refold: dict[str, str] = {}
         self._standing: dict[str, Standing | None] = {}  # of each account, as it was when the batch came to it first
         self._late: dict[str, list[Fact]] = {}
+        self._behind: dict[str, str] = {}
 
     def take(self, account: AccountRecord, anchor: str, fact: Fact) -> None:
-        """One step, or where that will not do, all facts of the account anew at the end."""
+        """One step, or where that will not do, at the end with all that came late."""
         self.touch(account)
         if not self._is_current(account):
             self.fold_anew(account, self._programme_changed())
-        elif account.id not in self._refold and is_next(account.state, fact) and not needs_history(account.state, fact):
+        elif account.id not in self._behind and (outcome := self._step(account, account.state, fact)):
             self._archive.add_fact(anchor, fact)
-            self._post(account, step(self._programme, account.state, fact))
+            self._post(account, outcome)
             self.outcomes["applied", ""] += 1
             return
-        self.fold_anew(account, fact.event_id)
+        self._behind.setdefault(account.id, fact.event_id)
         self._late.setdefault(anchor, []).append(fact)
+
+    def _step(self, account: AccountRecord, state: AccountState, fact: Fact) -> Outcome | None:
+        if account.id not in self._refold and is_next(state, fact) and not needs_history(state, fact):
+            return step(self._programme, state, fact)
+        return None
 
     def pass_time(self, account: AccountRecord, now: str) -> None:
         """Everything due by then; and if the programme has changed, everything anew."""
@@ -59,7 +66,7 @@ class Batch:
     def fold_anew(self, account: AccountRecord, cause: str) -> None:
         """At the end. Of several causes the first is named."""
         self.touch(account)
-        self._refold.setdefault(account.id, cause)
+        self._refold.setdefault(account.id, self._behind.get(account.id, cause))
 
     def bring_up_to_date(self, account: AccountRecord) -> None:
         """With this programme, at once: what follows is decided on what comes out."""
@@ -74,7 +81,8 @@ class Batch:
         self._standing.setdefault(account.id, account.state.standing)
 
     def end(self) -> None:
-        """Folds anew what must be, announces merges and what else changed of a tier, sets timers."""
+        """Inserts what came late, folds anew what must be, announces merges and what else changed of a tier, sets timers."""
+        self._insert_late()
         if self._refold:
             self._correct_all()
         for account in list(self.said.touched.values()):
@@ -103,6 +111,42 @@ class Batch:
                 self.said.entry_posted(account, Posting(move, move.amount, move.cause, None))
             else:
                 self.said.tier_changed(account, move, move.cause)
+
+    def _insert_late(self) -> None:
+        """Facts that are not next, where each can be entered beside those after it; other accounts are to be folded anew."""
+        late = {id: self._late_of(self._archive.account(id)) for id in self._behind if id not in self._refold}
+        anchors = {id: self._archive.account(id).anchors for id in late}
+        known = self._archive.known_facts([(anchor, key) for id in late for key in late[id] for anchor in anchors[id]]) if late else set()
+        for id, cause in self._behind.items():
+            account = self._archive.account(id)
+            news = {key: at for key, at in late.get(id, {}).items() if not any((anchor, key) in known for anchor in anchors[id])}
+            if not (id in late and self._insert(account, news)):
+                self.fold_anew(account, cause)
+                continue
+            given = sum(len(self._late.pop(anchor, ())) for anchor in anchors[id])
+            self.outcomes["applied", ""] += len(news)
+            self.outcomes["duplicate", ""] += given - len(news)
+        self._behind = {}
+
+    def _late_of(self, account: AccountRecord) -> dict[str, tuple[str, Fact]]:
+        """Fact key → (its anchor, the fact), in fact order."""
+        late = {fact_key(fact): (anchor, fact) for anchor in account.anchors for fact in self._late.get(anchor, ())}
+        return {key: late[key] for key in sorted(late)}
+
+    def _insert(self, account: AccountRecord, news: dict[str, tuple[str, Fact]]) -> bool:
+        """All of them, or none."""
+        state, outcomes = account.state, list[Outcome]()
+        for _, fact in news.values():
+            outcome = self._step(account, state, fact) or insert(self._programme, state, fact, account.clock)
+            if outcome is None:
+                return False
+            outcomes.append(outcome)
+            state = outcome.state
+        for anchor, fact in news.values():
+            self._archive.add_fact(anchor, fact)
+        for outcome in outcomes:
+            self._post(account, outcome)
+        return True
 
     def _correct_all(self) -> None:
         """Every account that could not take a step: all its facts, and the difference to what was posted."""

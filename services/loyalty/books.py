@@ -10,7 +10,7 @@ import msgspec
 
 from services.loyalty import tiers
 from services.loyalty.earning import Earned, counted_minor, earned
-from services.loyalty.facts import Adjustment, Birthday, Fact, Purchase, Redemption, Refund, Survey
+from services.loyalty.facts import Adjustment, Birthday, Fact, Purchase, Redemption, Refund, Survey, fact_key
 from services.loyalty.lot_book import LotBook
 from services.loyalty.moments import FOREVER, birthday_in, days_later
 from services.loyalty.moves import TierMove
@@ -28,7 +28,7 @@ class Anniversary(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Books(LotBook):
-    """``moment`` is the latest at which time brought something."""
+    """``moment`` is the latest at which time brought something; ``turn``: see AccountState."""
 
     def __init__(self, programme: Programme, history: History | None) -> None:
         super().__init__(history)
@@ -38,7 +38,8 @@ class Books(LotBook):
         self.birthday: Anniversary | None = None
         self.rewarded: dict[str, str] = {}
         self.waiting: tuple[str, ...] = ()
-        self.moment = ""
+        self.moment = self.turn = ""
+        self._place = ""  # the key, or the moment, of what is being entered
         self._qualified = 0
 
     # ---- time
@@ -52,7 +53,8 @@ class Books(LotBook):
             due = min(expiry, review, birthday)
             if due > to or due == FOREVER:
                 return
-            self.moment, self.cause = due, "clock"
+            self.moment = self._place = due
+            self.cause = "clock"
             if due == expiry:
                 self.expire(self.lots[0])
             elif due == review:
@@ -63,6 +65,7 @@ class Books(LotBook):
     def _review(self) -> None:
         assert self.programme.tiers is not None
         assert self.standing is not None
+        self.turn = self._place
         self.standing, move = tiers.reviewed(self.programme.tiers, self.standing)
         self._tell(move)
 
@@ -70,6 +73,7 @@ class Books(LotBook):
         assert self.birthday is not None
         day, source_event, at = self.birthday.day, self.birthday.source_event, self.birthday.next_at
         year = int(at[:4])
+        self._turn_if(self.debts)
         self.birthday = Anniversary(day, source_event, birthday_in(year + 1, day), year)
         for bonus in self.programme.bonuses_on("birthday", at):
             if self.purchases or not bonus.after_purchase:
@@ -82,9 +86,34 @@ class Books(LotBook):
     def take(self, fact: Fact) -> None:
         """Time up to the fact, then the fact."""
         self.advance(fact.at)
-        self.cause = fact.event_id
+        self.cause, self._place = fact.event_id, fact_key(fact)
+        self._turn_if(self.standing is None or self.debts or isinstance(fact, Refund | Redemption | Adjustment))
         self._open(fact.at)
         self._TAKE[type(fact)](self, fact)
+
+    def insert(self, fact: Purchase, until: str) -> bool:
+        """A purchase after ``turn``, where later facts are entered and time has passed ``until`` then. False where more may come of it
+        than its own points; nothing here is of use then."""
+        self.cause = fact.event_id
+        for gain in earned(self.programme, self._level(), fact):
+            if gain.rule.expires_at(fact.at) <= until:
+                return False
+            self._earn_from(None, "earn", gain, fact)
+        self.purchases += 1
+        self._count_spend(None, fact)
+        rules, amount = self.programme.tiers, self._qualified
+        if rules is not None and amount:
+            assert self.standing is not None
+            standing = tiers.inserted(rules, self.standing, fact.at, amount)
+            if standing is None:
+                return False
+            self.standing = standing
+        return True
+
+    def _turn_if(self, matters: object) -> None:
+        """What is being entered depends on what was before, or what comes after it on this."""
+        if matters:
+            self.turn = self._place
 
     def _open(self, at: str) -> None:
         if self.standing is None:
@@ -97,6 +126,7 @@ class Books(LotBook):
         for gain in earned(self.programme, self._level(), fact):
             self._earn_from(order, "earn", gain, fact)
         if not self.purchases:
+            self.turn = self._place
             for bonus in self.programme.bonuses_on("first_purchase", fact.at):
                 self._earn_from(order, "bonus", Earned(bonus, bonus.id, bonus.points), fact)
         self.purchases += 1
@@ -106,6 +136,7 @@ class Books(LotBook):
         if self.history is not None and order is not None:
             self.history.orders[fact.order_id] = order
             for refund in self.history.waiting.pop(fact.order_id, ()):
+                self.turn = self._place
                 self._give_back(order, refund, fact.at)
 
     def _refund(self, fact: Refund) -> None:
@@ -220,7 +251,9 @@ class Books(LotBook):
         self._qualified = 0
         if rules is None or standing is None or not amount:
             return
-        self.standing, move = tiers.raised(rules, tiers.counted(rules, standing, at, amount), at)
+        counted = tiers.counted(rules, standing, at, amount)
+        self.standing, move = tiers.raised(rules, counted, at)
+        self._turn_if(self.standing is not counted or tiers.begins_later(counted, standing))
         self._tell(move)
 
     def _uncount(self, share: Share, amount: int, at: str) -> None:

@@ -18,6 +18,8 @@ Rounding = Literal["down", "half_up", "up"]
 Occasion = Literal["first_purchase", "birthday", "survey"]
 TIER_PREFIX = "tier-"
 """What a tier adds is posted under this and its name."""
+FOLD = 2
+"""Of what the fold keeps in an account's state: another number has every account folded anew, as another programme does."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,7 +130,7 @@ class Programme:
     @cached_property
     def digest(self) -> str:
         """Equal for equal rules, whatever the file's layout and comments: an account folded with others is folded anew."""
-        return hashlib.sha256(_spelled(self).encode()).hexdigest()[:16]
+        return hashlib.sha256(f"{FOLD} {_spelled(self)}".encode()).hexdigest()[:16]
 
     def earning(self, currency: str, at: str) -> list[EarnRule]:
         """The rules that turn this currency into points."""

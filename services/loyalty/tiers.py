@@ -47,6 +47,22 @@ def counted(tiers: Tiers, standing: Standing, at: str, amount: int) -> Standing:
     return msgspec.structs.replace(standing, window=(*window, (today, amount)))
 
 
+def begins_later(after: Standing, before: Standing) -> bool:
+    """Whether days have left the window."""
+    return bool(before.window) and after.window[0][0] > before.window[0][0]
+
+
+def inserted(tiers: Tiers, standing: Standing, at: str, amount: int) -> Standing | None:
+    """With so much more on the day of ``at``, after which others were counted, none has left the window and the tier has stayed. None
+    where that might have been otherwise with it."""
+    day, by_day = day_number(at), dict(standing.window)
+    by_day[day] = by_day.get(day, 0) + amount
+    too_long = max(by_day) - min(by_day) >= tiers.window_days
+    if standing.in_grace or too_long or tiers.reached(sum(by_day.values())) > standing.level:
+        return None
+    return msgspec.structs.replace(standing, window=tuple(sorted(by_day.items())))
+
+
 def uncounted(standing: Standing, at: str, amount: int) -> Standing:
     """With so much less on the day on which it was counted, if that is still in the window."""
     day = day_number(at)

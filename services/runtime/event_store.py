@@ -107,6 +107,9 @@ class EventStore(Protocol):
     def items(self, kind: str, groups: Collection[str]) -> dict[str, list[tuple[str, bytes]]]:
         """(item key, value) by group, ordered by item key (as UTF-8). A group without items is left out."""
 
+    def known_items(self, kind: str, items: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
+        """Those of these (group, item key) that exist."""
+
     def all_rows(self, kind: str) -> Iterator[tuple[str, bytes]]:
         """Every row in key order, read in pages: a commit meanwhile may or may not be seen."""
 

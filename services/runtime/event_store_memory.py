@@ -107,6 +107,10 @@ class MemoryEventStore:
         stored = self.database.items[kind]
         return {group: sorted(stored[group].items()) for group in groups if stored.get(group)}
 
+    def known_items(self, kind: str, items: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
+        stored = self.database.items[kind]
+        return {(group, item) for group, item in items if item in stored.get(group, ())}
+
     def all_rows(self, kind: str) -> Iterator[tuple[str, bytes]]:
         return iter(sorted(self.database.rows[kind].items()))
 

@@ -97,6 +97,12 @@ class PostgresEventStore:
             found.setdefault(owner.decode(), []).append((item.decode(), value))
         return found
 
+    def known_items(self, kind: str, items: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
+        wanted = "unnest(%b::bytea[], %b::bytea[]) AS wanted(owner, item)"
+        sql = f"SELECT owner, item FROM {self._item_table(kind)} JOIN {wanted} USING (owner, item)"
+        arrays = [group.encode() for group, _ in items], [item.encode() for _, item in items]
+        return {(owner.decode(), item.decode()) for owner, item in self._select(sql, arrays)}
+
     def all_rows(self, kind: str) -> Iterator[tuple[str, bytes]]:
         select = f"SELECT key, value FROM {self._row_table(kind)}"
         page = self._select(f"{select} ORDER BY key LIMIT {ROWS_A_PAGE}")

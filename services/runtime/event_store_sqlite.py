@@ -26,7 +26,7 @@ from services.runtime.event_store import (
     checked_kinds,
     last_of_each,
 )
-from services.runtime.sqlite_file import MIGRATION_RECORD, among, connect, events_since, open_recorder
+from services.runtime.sqlite_file import MIGRATION_RECORD, among, connect, events_since, known_items, open_recorder
 
 ROWS_A_STATEMENT = (256, 32, 4, 1)
 ROWS_A_PAGE = 500
@@ -71,6 +71,9 @@ class SQLiteEventStore:
         for owner, item, value in among(self._db, sql, set(groups)):
             found.setdefault(owner, []).append((item, value))
         return found
+
+    def known_items(self, kind: str, items: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
+        return set(known_items(self._db, self._item_table(kind), items))
 
     def all_rows(self, kind: str) -> Iterator[tuple[str, bytes]]:
         select = f"SELECT key, value FROM {self._row_table(kind)}"

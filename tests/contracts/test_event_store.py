@@ -135,6 +135,8 @@ def test_one_transaction_carries_everything_and_a_second_process_reads_it(databa
         assert reader.positions() == {"in:0": 5}
         assert reader.rows("person", ["x", "y", "z"]) == {"x": b"1", "y": b""}
         assert reader.items("link", ["a", "b", "c"]) == {"a": [("1", b"one"), ("2", b"two")], "b": [("1", b"uno")]}
+        assert reader.known_items("link", [("a", "1"), ("a", "3"), ("b", "2"), ("c", "1"), ("b", "1")]) == {("a", "1"), ("b", "1")}
+        assert reader.known_items("link", []) == set()
         assert reader.due(1_500, 10) == ["early"]
         assert reader.due(2_000, 10) == ["early", "late"]
         assert reader.due(2_000, 1) == ["early"]
@@ -371,7 +373,11 @@ def test_a_failed_transaction_leaves_nothing_and_the_next_one_works(store: Event
 
 
 def test_a_kind_that_is_not_declared_cannot_be_read(store: EventStore) -> None:
-    for read in (lambda: store.rows("undeclared", ["x"]), lambda: store.items("undeclared", ["x"])):
+    for read in (
+        lambda: store.rows("undeclared", ["x"]),
+        lambda: store.items("undeclared", ["x"]),
+        lambda: store.known_items("undeclared", [("x", "y")]),
+    ):
         with pytest.raises(KeyError):
             read()
 
@@ -398,6 +404,8 @@ def test_any_text_is_a_key_and_kept_apart_from_all_others(store: EventStore) -> 
     assert store.rows("person", KEYS) == {key: key.encode() for key in KEYS}
     assert [key for key, _ in store.all_rows("person")] == ordered
     assert store.items("link", [KEYS[2]]) == {KEYS[2]: [(key, key.encode()) for key in ordered]}
+    every = {(key, other) for key in KEYS for other in KEYS}
+    assert store.known_items("link", every) == {(key, other) for key in KEYS[:4] for other in KEYS}
     assert store.due(5, 100) == ordered
 
 

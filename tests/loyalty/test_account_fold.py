@@ -3,10 +3,10 @@
 import itertools
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from services.loyalty.account import EMPTY, advance, fold, is_next, needs_history, step
+from services.loyalty.account import EMPTY, advance, fold, insert, is_next, needs_history, step
 from services.loyalty.facts import fact_key
 from services.loyalty.moves import Entry, TierMove
 from services.loyalty.posting import key_of
@@ -15,7 +15,7 @@ from tests.examples import examples
 from tests.loyalty.folding import fact, shown, shown_by, sums
 from tests.loyalty.profile_world import moment, purchase, refund, written
 from tests.loyalty.reference import Reference
-from tests.loyalty.scenarios import PROGRAMMES, quarters, several_facts
+from tests.loyalty.scenarios import EARNING, OF_TOUCHPOINTS, PROGRAMMES, SPENDING, quarters, several_facts
 from tests.loyalty.told import told
 
 programmes = st.sampled_from(PROGRAMMES)
@@ -60,6 +60,28 @@ def test_stepping_fact_by_fact_is_folding_them_all(programme: Programme, said: l
     whole = fold(programme, facts, max(ends, default=""))
     assert state == whole.state
     assert moves == list(whole.moves)
+
+
+@settings(max_examples=examples(1_000), deadline=None)
+@given(programmes, several_facts(10, *OF_TOUCHPOINTS, SPENDING, *[EARNING] * 5), st.data(), quarters)
+def test_inserting_a_late_fact_is_folding_all_of_them_again(
+    programme: Programme, said: list[dict[str, Any]], data: st.DataObject, pause: float
+) -> None:
+    facts = sorted((fact(one) for one in said), key=fact_key)
+    late = data.draw(st.sampled_from(facts))
+    clock = data.draw(st.sampled_from(["", written(moment(pause))]))
+    before, whole = fold(programme, [one for one in facts if one is not late], clock), fold(programme, facts, clock)
+    inserted = None if is_next(before.state, late) else insert(programme, before.state, late, clock)
+    event("inserted" if inserted else "needs all facts")
+    if inserted is not None:
+        assert inserted.state == whole.state
+        assert sorted(map(repr, [*before.moves, *inserted.moves])) == sorted(map(repr, whole.moves))
+
+
+def test_a_late_purchase_between_others_that_only_earn_needs_no_history() -> None:
+    for programme in PROGRAMMES:
+        before = told(programme, purchase("first", 0, 10), purchase("last", 2, 10)).state
+        assert insert(programme, before, fact(purchase("late", 1, 10)), "") is not None
 
 
 @settings(max_examples=examples(30), deadline=None)

@@ -71,6 +71,21 @@ def test_a_late_purchase_corrects_what_was_concluded_without_it() -> None:
     assert (correction["corrects"], correction["corrected_kind"], correction["rule"]) == (f"{ANN}:2", "bonus", "welcome")
 
 
+def test_a_purchase_that_comes_late_between_others_counts_once_however_often_it_is_told() -> None:
+    installation, world = reading(EUROS, ("ann", purchase("p", 0, 10_00)), ("ann", purchase("q", 9, 20_00)))
+    late = [world.touch("ann", purchase("late", 5, 30_00)) for _ in range(3)]
+    installation.read(late[:2])
+    installation.read(late[2:])
+    assert posted(installation, ANN) == [("earn", f"{one}:base", points, one) for one, points in (("p", 10), ("q", 20), ("late", 30))]
+
+
+def test_a_late_purchase_reads_nothing_again_of_what_came_after_it_where_it_changes_nothing_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    installation, world = reading(EUROS, ("ann", purchase("p", 0, 10_00)), ("ann", purchase("q", 9, 20_00)))
+    monkeypatch.setattr("services.loyalty.archive.Archive.facts", None)
+    installation.read([world.touch("ann", purchase("late", 5, 30_00)), world.touch("ann", purchase("r", 10, 40_00))])
+    assert [lot for _, lot, _, _ in posted(installation, ANN)] == ["p:base", "q:base", "late:base", "r:base"]
+
+
 def test_what_was_posted_is_never_edited() -> None:
     installation, world = reading(WELCOME, ("ann", purchase("q", 5, 10_00)))
     before = installation.events()
