@@ -3,12 +3,16 @@
 import json
 from typing import Any
 
+import msgspec
 import pytest
 
 from schemas.loyalty_events import Account
+from services.loyalty.account import AccountState
+from services.loyalty.account_record import AccountRecord, decode_account
 from services.loyalty.batch import SETTLE_MS
+from services.runtime.event_store import Transaction
 from services.runtime.event_store_memory import MemoryDatabase
-from tests.loyalty.installation import Installation, assert_ledger
+from tests.loyalty.installation import END, Installation, assert_ledger
 from tests.loyalty.profile_world import World, identifier, identify, millis, moment, purchase, refund, survey, written
 from tests.loyalty.told import EUROS, TIERS, programme
 
@@ -265,6 +269,21 @@ def test_after_a_change_of_the_programme_every_account_is_folded_anew() -> None:
     assert posted(after, ANN)[2:] == [("compensate", "p:welcome", 10, "programme:1")]
     assert after.account(GUS)["balance"] == 80
     assert after.stage.tick(after.clock.now_ms()) is None
+
+
+def test_accounts_that_an_older_version_kept_are_folded_anew_and_nothing_is_posted_again() -> None:
+    installation, _ = reading(WELCOME, ("ann", purchase("p", 1, 10_00)), ("ann", purchase("q", 9, 20_00)))
+    installation.finish()
+    posted_before, [kept] = posted(installation, ANN), installation.store.rows("accounts", [ANN]).values()
+    older = msgspec.msgpack.decode(kept)
+    state, programme_digest = AccountRecord.__struct_fields__.index("state"), AccountRecord.__struct_fields__.index("programme")
+    older[state], older[programme_digest] = older[state][: AccountState.__struct_fields__.index("turn")], "older"
+    installation.store.commit(Transaction(rows={"accounts": {ANN: msgspec.msgpack.encode(older)}, "programme": {"digest": b"older"}}))
+    after = Installation(programme(WELCOME), installation.store.database)
+    after.tick(END)
+    [now] = after.store.rows("accounts", [ANN]).values()
+    assert decode_account(now).state == decode_account(kept).state
+    assert posted(after, ANN) == posted_before
 
 
 def test_an_account_that_is_touched_before_its_turn_is_folded_anew_at_once() -> None:
