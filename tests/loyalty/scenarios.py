@@ -77,7 +77,9 @@ SPENDING = Theme(("purchase", "redemption", "redemption", "adjustment"), days=cl
 SPENT = Theme(("purchase", "refund", "refund", "redemption", "redemption"), ("o1",), days=close, totals=st.sampled_from([1_000, 3_333]))
 BIRTHDAYS = Theme(("purchase", "identify", "identify", "survey"), days=st.sampled_from([0, 10, 19, 19.25, 25, 60, 68, 70, 380, 400, 430]))
 MIXED = Theme(("purchase", "purchase", "refund", "survey", "identify"), currencies=("EUR", "EUR", "EUR", "USD", "CHF"))
-EARNING = Theme(("purchase", "purchase", "purchase", "survey", "identify", "adjustment"), totals=st.sampled_from([99, 100, 333, 2_500]))
+EARNING = Theme(
+    ("purchase",) * 8 + ("survey", "identify", "adjustment"), days=st.integers(1, 45), totals=st.sampled_from([10, 99, 333, 2_500])
+)
 OF_TOUCHPOINTS = (REFUNDS, TIERS, BIRTHDAYS, MIXED)
 
 
@@ -107,6 +109,12 @@ def facts(draw: st.DrawFn, event_id: str, theme: Theme) -> dict[str, Any]:
 
 
 @st.composite
-def several_facts(draw: st.DrawFn, most: int = 10, *themes: Theme) -> list[dict[str, Any]]:
-    theme = draw(st.sampled_from(themes or [*OF_TOUCHPOINTS, SPENDING, SPENT]))
+def several_facts(draw: st.DrawFn, most: int = 10) -> list[dict[str, Any]]:
+    theme = draw(st.sampled_from([*OF_TOUCHPOINTS, SPENDING, SPENT]))
     return [draw(facts(f"e{number:02d}", theme)) for number in range(draw(st.integers(1, most)))]
+
+
+@st.composite
+def earning_facts(draw: st.DrawFn) -> list[dict[str, Any]]:
+    """A first purchase, and mostly purchases after it."""
+    return [purchase("e00", 0, 10), *[draw(facts(f"e{number:02d}", EARNING)) for number in range(1, draw(st.integers(3, 8)))]]

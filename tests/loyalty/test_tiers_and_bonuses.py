@@ -1,6 +1,8 @@
 """Tiers in a trailing window, and bonuses for occasions."""
 
+from services.loyalty import tiers
 from services.loyalty.account import Outcome
+from services.loyalty.moments import day_number
 from services.loyalty.moves import Entry
 from tests.loyalty.profile_world import identify, line, moment, purchase, redemption, refund, survey, written
 from tests.loyalty.told import EUROS, TIERS, entries, programme, tier_moves, tiers_kept, told
@@ -193,3 +195,39 @@ def test_a_birthday_may_raise_the_tier_and_makes_up_for_a_debt_at_its_own_moment
         ("settle", 20, "redeem", "i", "clock"),
     ]
     assert tier_moves(outcome)[1:] == [("basic", "silver", "2025-01-20")]
+
+
+FIRST_DAY = day_number(written(moment(0)))
+
+
+def inserted(day: int, amount: int, *window: tuple[int, int], in_grace: bool = False) -> tuple[tuple[int, int], ...] | None:
+    """The window, by days from the first, with an amount that came late."""
+    rules = programme(EUROS + TIERS).tiers
+    assert rules is not None
+    standing = tiers.Standing(0, written(moment(0)), None, in_grace, tuple((FIRST_DAY + day, counted) for day, counted in window))
+    after = tiers.inserted(rules, standing, written(moment(day)), amount)
+    return after and tuple((day - FIRST_DAY, counted) for day, counted in after.window)
+
+
+def test_what_came_late_is_counted_on_its_day() -> None:
+    assert inserted(5, 7, (1, 10), (9, 20)) == ((1, 10), (5, 7), (9, 20))
+    assert inserted(1, 7, (1, 10), (9, 20)) == ((1, 17), (9, 20))
+    assert inserted(5, 7) == ((5, 7),)
+
+
+def test_what_came_late_needs_all_facts_where_it_may_move_the_tier_or_the_window() -> None:
+    assert inserted(5, 69, (1, 10), (9, 20)) is not None
+    assert inserted(5, 70, (1, 10), (9, 20)) is None, "100 are enough for silver"
+    assert inserted(0, 7, (29, 10)) is not None
+    assert inserted(0, 7, (30, 10)) is None, "it has left the window by then"
+    assert inserted(5, 7, (1, 10), (9, 20), in_grace=True) is None
+
+
+def test_it_is_told_when_a_day_leaves_the_window() -> None:
+    rules = programme(EUROS + TIERS).tiers
+    assert rules is not None
+    opened = tiers.Standing(0, written(moment(0)))
+    before = tiers.counted(rules, tiers.counted(rules, opened, written(moment(0)), 5), written(moment(1)), 5)
+    assert not tiers.begins_later(before, opened)
+    for day, leaves in ((1, False), (29, False), (30, True)):
+        assert tiers.begins_later(tiers.counted(rules, before, written(moment(day)), 5), before) == leaves
