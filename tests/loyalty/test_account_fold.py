@@ -7,7 +7,7 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from services.loyalty.account import EMPTY, advance, fold, insert, is_next, needs_history, step
+from services.loyalty.account import EMPTY, Outcome, advance, fold, insert, is_next, needs_history, step
 from services.loyalty.facts import fact_key
 from services.loyalty.moves import Entry, TierMove
 from services.loyalty.posting import key_of
@@ -17,7 +17,7 @@ from tests.loyalty.folding import fact, shown, shown_by, sums
 from tests.loyalty.profile_world import moment, purchase, redemption, refund, written
 from tests.loyalty.reference import Reference
 from tests.loyalty.scenarios import PROGRAMMES, earning_facts, quarters, several_facts
-from tests.loyalty.told import told
+from tests.loyalty.told import EUROS, TIERS, programme, told
 
 programmes = st.sampled_from(PROGRAMMES)
 ends = quarters | st.integers(0, 900)
@@ -80,9 +80,37 @@ def test_inserting_a_late_fact_is_folding_all_of_them_again(
 
 
 def test_a_late_purchase_between_others_that_only_earn_needs_no_history() -> None:
-    for programme in PROGRAMMES:
-        before = told(programme, purchase("first", 0, 10), purchase("last", 2, 10)).state
-        assert insert(programme, before, fact(purchase("late", 1, 10)), "") is not None
+    for rules in PROGRAMMES:
+        before = told(rules, purchase("first", 0, 10), purchase("last", 2, 10)).state
+        assert insert(rules, before, fact(purchase("late", 1, 10)), "") is not None
+
+
+def late_at(day: float, rules: Programme, *said: dict[str, Any], clock: str = "") -> Outcome | None:
+    return insert(rules, told(rules, *said).state, fact(purchase("late", day, 10_00)), clock)
+
+
+def test_a_late_purchase_before_points_were_spent_or_a_debt_was_settled_needs_the_history_and_one_after_it_none() -> None:
+    spent = [purchase("a", 0, 100_00), purchase("b", 4, 100_00), redemption("spent", 5, 150), purchase("c", 9, 10_00)]
+    settled = [purchase("a", 0, 10_00), redemption("spent", 1, 20), purchase("b", 4, 100_00), purchase("c", 9, 10_00)]
+    for said in (spent, settled):
+        assert late_at(2, PROGRAMMES[3], *said) is None
+        assert late_at(6, PROGRAMMES[3], *said) is not None
+
+
+def test_a_late_purchase_earns_what_its_tier_earned_then() -> None:
+    said = [purchase("a", 0, 350_00), purchase("b", 1, 10_00), purchase("c", 9, 10_00)]
+    rules = programme(EUROS + TIERS)
+    inserted = late_at(5, rules, *said)
+    assert inserted is not None
+    assert inserted.state == told(rules, *said, purchase("late", 5, 10_00)).state
+
+
+def test_a_late_purchase_whose_points_would_have_expired_by_now_needs_the_history() -> None:
+    rules = programme(EUROS + "\nlots: {expire_after_days: 10}")
+    said = [purchase("a", 0, 10_00), purchase("b", 12, 10_00)]
+    assert late_at(1, rules, *said) is None
+    assert late_at(3, rules, *said) is not None
+    assert late_at(3, rules, *said, clock=written(moment(13))) is None, "this very moment"
 
 
 def test_what_points_were_owed_for_or_a_refund_waits_for_needs_the_history_of_its_account() -> None:
