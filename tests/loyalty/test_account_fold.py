@@ -14,7 +14,7 @@ from services.loyalty.posting import key_of
 from services.loyalty.programme import Programme
 from tests.examples import examples
 from tests.loyalty.folding import fact, shown, shown_by, sums
-from tests.loyalty.profile_world import moment, purchase, redemption, refund, written
+from tests.loyalty.profile_world import identify, moment, purchase, redemption, refund, written
 from tests.loyalty.reference import Reference
 from tests.loyalty.scenarios import PROGRAMMES, earning_facts, quarters, several_facts
 from tests.loyalty.told import EUROS, TIERS, programme, told
@@ -95,6 +95,14 @@ def test_a_late_purchase_before_points_were_spent_or_a_debt_was_settled_needs_th
     for said in (spent, settled):
         assert late_at(2, PROGRAMMES[3], *said) is None
         assert late_at(6, PROGRAMMES[3], *said) is not None
+
+
+def test_a_late_purchase_before_a_birthday_whose_points_settled_a_debt_needs_the_history() -> None:
+    rules = programme(EUROS + "\nbonuses: [{id: birthday, on: birthday, points: 30}]")
+    said = [purchase("a", 0, 10_00), identify("i", 0, "01-05"), redemption("spent", 1, 20), purchase("c", 9, 10_00)]
+    assert told(rules, *said).state.debts == ()
+    assert late_at(2, rules, *said) is None
+    assert late_at(6, rules, *said) is not None
 
 
 def test_a_late_purchase_earns_what_its_tier_earned_then() -> None:
