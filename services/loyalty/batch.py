@@ -114,19 +114,19 @@ class Batch:
 
     def _insert_late(self) -> None:
         """Facts that are not next, where each can be entered beside those after it; other accounts are to be folded anew."""
-        late = {id: self._late_of(self._archive.account(id)) for id in self._behind if id not in self._refold}
-        anchors = {id: self._archive.account(id).anchors for id in late}
-        known = self._archive.known_facts([(anchor, key) for id in late for key in late[id] for anchor in anchors[id]]) if late else set()
-        for id, cause in self._behind.items():
-            account = self._archive.account(id)
-            news = {key: at for key, at in late.get(id, {}).items() if not any((anchor, key) in known for anchor in anchors[id])}
-            if not (id in late and self._insert(account, news)):
-                self.fold_anew(account, cause)
-                continue
-            given = sum(len(self._late.pop(anchor, ())) for anchor in anchors[id])
-            self.outcomes["applied", ""] += len(news)
-            self.outcomes["duplicate", ""] += given - len(news)
-        self._behind = {}
+        accounts = [self._archive.account(id) for id in self._behind if id not in self._refold]
+        if not accounts:
+            return
+        late = [(account, self._late_of(account)) for account in accounts]
+        known = self._archive.known_facts([(anchor, key) for account, facts in late for key in facts for anchor in account.anchors])
+        for account, facts in late:
+            news = {key: at for key, at in facts.items() if not any((anchor, key) in known for anchor in account.anchors)}
+            if self._insert(account, news):
+                given = sum(len(self._late.pop(anchor, ())) for anchor in account.anchors)
+                self.outcomes["applied", ""] += len(news)
+                self.outcomes["duplicate", ""] += given - len(news)
+            else:
+                self.fold_anew(account, self._behind[account.id])
 
     def _late_of(self, account: AccountRecord) -> dict[str, tuple[str, Fact]]:
         """Fact key → (its anchor, the fact), in fact order."""
