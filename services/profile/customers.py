@@ -2,8 +2,8 @@
 
 Rows in the store, all MessagePack: ``identifiers`` (key → id of its linked set), ``linked_sets``, ``customers`` (id → state),
 ``facts`` (anchor's id → what is known by it). The first two are written whenever they change. The last two are written
-together, every few events of a customer and whenever identifiers move: they are as of the customer's ``sequence``, and its
-events after that say the rest (``replay``).
+together, every few events of a customer (the more it has, the more rarely) and whenever identifiers move: they are as of the
+customer's ``sequence``, and its events after that say the rest (``replay``).
 """
 
 from collections.abc import Callable, Collection, Iterable
@@ -21,6 +21,8 @@ from services.runtime.event_store import EventStore
 KINDS = ("identifiers", "linked_sets", "customers", "facts")
 SAVE_EVERY = 8
 """A customer's state is written after so many events: more often costs writing, more rarely costs reading them again."""
+SAVE_SHARE = 8
+"""And once its history grew by one part in so many, since what is written grows with it: so an event costs the same however many there are."""
 
 _pack = msgspec.msgpack.Encoder().encode
 _unpack_set = msgspec.msgpack.Decoder(LinkedSet).decode
@@ -60,6 +62,8 @@ _unpack_customer = msgspec.msgpack.Decoder(CustomerRow).decode
 
 class Customers:
     """Two generations of everything in use, and what changed since ``changes`` was last called.
+
+    ``save_every``: see SAVE_EVERY; 1 writes a customer's state after each of its events, however many it has.
 
     One object for each linked set, customer and anchor, whichever way it was found: they are changed in place. Not
     thread-safe; reads the store and never writes it.
@@ -205,8 +209,11 @@ class Customers:
 
     def customer_changed(self, customer: Customer, save: bool) -> None:
         """Something was said about the customer; ``save`` where its events alone would not bring it all back."""
-        if save or customer.sequence - customer.saved >= self._save_every:
+        if save or self._has_grown(customer.sequence - customer.saved, customer.saved):
             self._to_save[customer.id] = customer
+
+    def _has_grown(self, events: int, saved: int) -> bool:
+        return events >= self._save_every and (self._save_every == 1 or events * SAVE_SHARE >= saved)
 
     def changes(self) -> dict[str, dict[str, bytes | None]]:
         """The rows to write for what changed since the last call."""

@@ -394,3 +394,19 @@ def test_a_customer_is_lost_from_the_very_millisecond_on() -> None:
     run.tick((NOON + 180 * DAY) // 1000)
 
     assert run.only()["lifecycle"] == "lost"
+
+
+def test_the_longer_a_history_is_the_more_rarely_a_customers_state_is_written() -> None:
+    assert written_with(Run(save_every=8), range(1, 65)) == 8
+    assert written_with(run := Run(save_every=8), range(1, 401)) == 23
+    assert run.only()["touchpoints"] == 400, "what was not written is read from the events"
+    assert written_with(Run(save_every=1), range(1, 401)) == 400, "a store that is to be whole has all of it"
+
+
+def written_with(run: Run, touchpoints: range) -> int:
+    """How often the state of the one customer was written."""
+    states = set()
+    for number in touchpoints:
+        run.feed(touchpoint(f"e{number}", "customer_id:1", hour=number))
+        states |= {value for _, value in run.store.all_rows("facts")}
+    return len(states)
