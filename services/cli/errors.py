@@ -15,6 +15,7 @@ EXPLAINED = (
     ("services.runtime.configuration", "WrongSettings", "`rapport config` shows every setting, its value and where that came from"),
     ("services.embedded.errors", "EmbeddedStackError", ""),
     ("services.runtime.http_requests", "Unreachable", "is the stack up? `rapport status` shows it"),
+    ("services.runtime.log_reader", "LogStalled", "`rapport doctor` looks at Kafka; then run it again"),
 )
 """Errors of other packages whose message is meant for a user: module, class, remedy. Named, so that nothing is imported to show help."""
 

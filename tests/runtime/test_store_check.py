@@ -15,10 +15,11 @@ from pydantic import SecretStr
 
 from services.embedded.processes import free_port
 from services.runtime import store_check
+from services.runtime.batches import TP
 from services.runtime.event_store import NewEvent, StoreLost, Transaction
 from services.runtime.event_store_sqlite import SQLiteEventStore
 from services.runtime.kafka import KafkaConnection, TopicSpec, ensure_topics
-from services.runtime.log_reader import LogReader
+from services.runtime.log_reader import LogReader, LogStalled
 from services.runtime.settings import Settings, StoreSettings
 from services.runtime.stage_process import STORE_LOST, StageProcess, open_whole_store
 from services.runtime.store_check import check_file, check_whole_file, is_large, published_up_to
@@ -197,3 +198,19 @@ def test_one_reader_goes_from_topic_to_topic(kafka: str) -> None:
             return found
 
     assert asyncio.run(all_of()) == [name.encode() for name in (*names, names[0]) for _ in range(10)]
+
+
+def test_a_reader_says_what_is_missing_where_a_partition_ends_before_it_should(kafka: str) -> None:
+    connection, name = KafkaConnection(kafka), f"read-{uuid4().hex[:8]}"
+    asyncio.run(ensure_topics(connection, [TopicSpec(name, 1)]))
+    asyncio.run(produce(connection, name, [(b"k", b"%d" % n, []) for n in range(3)]))
+    found: list[bytes | None] = []
+
+    async def read_too_far() -> None:
+        async with LogReader(connection, patience=0.2) as log:
+            async for fetched in log.read({}, {TP(name, 0): 5}):
+                found.extend(record.value for records in fetched.values() for record in records)
+
+    with pytest.raises(LogStalled, match=rf"nothing for 0.2 s of what is to be read: {name}:0 from 3 to 5"):
+        asyncio.run(read_too_far())
+    assert found == [b"0", b"1", b"2"]
