@@ -33,6 +33,8 @@ _LATEST_FIRST = """ORDER BY occurred_at DESC, event_id DESC LIMIT %(limit)s
 SETTINGS optimize_read_in_order = 0, use_skip_indexes_if_final_exact_mode = 0"""
 """What belongs to one customer is spread over all of time: reading from the end costs more than sorting it. And a touchpoint keeps its
 anchor, so that no newer row of it can lie where the index finds nothing."""
+_BY_VALUE = "SETTINGS use_skip_indexes_if_final_exact_mode = 0"
+"""An identifier keeps its value, so that no newer row of it can lie where the index on values finds nothing."""
 _QUARANTINE_FILTERS = {
     **{name: f"{name} = %({name})s" for name in ("reason", "type", "source", "state")},
     "since": "toUnixTimestamp64Micro(quarantined_at) >= %(since)s",
@@ -56,7 +58,7 @@ class Queries:
     def holder(self, type: str, value: str) -> UUID | None:
         """Who holds a normalised identifier now."""
         found = self._warehouse.select(
-            f"SELECT customer_id FROM {self._db}.customer_identifiers WHERE type = %(type)s AND value = %(value)s",
+            f"SELECT customer FROM {self._store}.identifier_holders FINAL WHERE type = %(type)s AND value = %(value)s {_BY_VALUE}",
             {"type": type, "value": value},
         )
         return found[0][0] if found else None
