@@ -22,7 +22,7 @@ KINDS = ("identifiers", "linked_sets", "customers", "facts")
 SAVE_EVERY = 8
 """A customer's state is written after so many events: more often costs writing, more rarely costs reading them again."""
 SAVE_SHARE = 8
-"""And once its history grew by one part in so many, since what is written grows with it: so an event costs the same however many there are."""
+"""And once its history grew by one part in so many, since what is written grows with it: so an event costs the same after many others."""
 
 _pack = msgspec.msgpack.Encoder().encode
 _unpack_set = msgspec.msgpack.Decoder(LinkedSet).decode

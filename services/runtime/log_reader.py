@@ -24,7 +24,7 @@ class TopicMissing(Exception):
     """Raised by ``LogReader.ends``: Kafka has no such topic."""
 
 
-class LogStalled(KafkaError):
+class LogStalled(KafkaError):  # type: ignore[misc]  # aiokafka has no types
     """Raised by ``LogReader.read``: Kafka gives nothing more, though the partitions should go further."""
 
 
