@@ -29,12 +29,12 @@ from services.runtime.warehouse import Warehouse
 A = TypeVar("A")
 
 
-_LATEST_FIRST = """ORDER BY occurred_at DESC, event_id DESC LIMIT %(limit)s
-SETTINGS optimize_read_in_order = 0, use_skip_indexes_if_final_exact_mode = 0"""
-"""What belongs to one customer is spread over all of time: reading from the end costs more than sorting it. And a touchpoint keeps its
-anchor, so that no newer row of it can lie where the index finds nothing."""
-_BY_VALUE = "SETTINGS use_skip_indexes_if_final_exact_mode = 0"
-"""An identifier keeps its value, so that no newer row of it can lie where the index on values finds nothing."""
+_BY_INDEX = "use_skip_indexes_if_final_exact_mode = 0"
+"""Where a row keeps what the index is on (a touchpoint its anchor, an identifier its value), so that no newer row of it can lie where the
+index finds nothing."""
+_LATEST_FIRST = f"""ORDER BY occurred_at DESC, event_id DESC LIMIT %(limit)s
+SETTINGS optimize_read_in_order = 0, {_BY_INDEX}"""
+"""What belongs to one customer is spread over all of time: reading from the end costs more than sorting it."""
 _QUARANTINE_FILTERS = {
     **{name: f"{name} = %({name})s" for name in ("reason", "type", "source", "state")},
     "since": "toUnixTimestamp64Micro(quarantined_at) >= %(since)s",
@@ -58,7 +58,7 @@ class Queries:
     def holder(self, type: str, value: str) -> UUID | None:
         """Who holds a normalised identifier now."""
         found = self._warehouse.select(
-            f"SELECT customer FROM {self._store}.identifier_holders FINAL WHERE type = %(type)s AND value = %(value)s {_BY_VALUE}",
+            f"SELECT customer FROM {self._store}.identifier_holders FINAL WHERE type = %(type)s AND value = %(value)s SETTINGS {_BY_INDEX}",
             {"type": type, "value": value},
         )
         return found[0][0] if found else None
