@@ -129,11 +129,13 @@ class NativeConnection:
             if query.result is None:
                 await self._take_rows(query, compression)
                 return
-            block = query.first_block
-            while block is not None and not stopped:
+            for block in query.first_blocks:
                 self._stream.write(protocol.data(block, compression))
+            while not query.has_ended and not stopped:
                 await self._stream.flush()
-                block = await self._stream.until_done(self._in_thread(query.next_block), stop)
+                following = await self._stream.until_done(self._in_thread(query.next_block), stop)
+                if following is not None:
+                    self._stream.write(protocol.data(following, compression))
         except ServerError:
             if not stopped:
                 raise

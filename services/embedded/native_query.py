@@ -11,10 +11,13 @@ from services.embedded.query_admission import Admission, AdmittedQuery, QueryReq
 from services.embedded.sql_tokens import quoted_name
 
 ExternalTable = tuple[str, Block]
+SMALL_BYTES = 64 * 1024
+"""After a first block of up to so many it is looked at once whether more follow: mostly none do, and a further step costs as much as a
+small answer."""
 
 
 class NativeQuery:
-    """`open` first; then `push` and `finish_rows` if `takes_rows`, else `next_block` until None. `abort` ends it early.
+    """`open` first; then `push` and `finish_rows` if `takes_rows`, else `next_block` until it `has_ended`. `abort` ends it early.
 
     Every step raises ServerError; the query has ended then, and nothing more may be called.
     """
@@ -28,14 +31,19 @@ class NativeQuery:
         self._insert: RowsInsert | None = None
         self.result: NativeResult | None = None
         self.columns: list[Column] = []
-        self.first_block: bytes | None = None
+        self.first_blocks: list[bytes] = []
+        """What `open` has fetched already."""
 
     @property
     def takes_rows(self) -> bool:
         return self.result is None
 
+    @property
+    def has_ended(self) -> bool:
+        return self._query is None
+
     def open(self) -> None:
-        """Starts the query: finds the columns to send to, or fetches the first block of the answer."""
+        """Starts the query: finds the columns to send to, or fetches what the answer begins with."""
         self._query = self._admission.begin(self._session, self._request)
         try:
             for name, block in self._tables:
@@ -45,16 +53,18 @@ class NativeQuery:
                 self.columns = self._admission.described.of(insert, lambda: _columns_to_send(self._session, insert.target, insert.columns))
                 return
             self.result = NativeResult(self._session, self._query)
-            self.first_block = self.result.fetch()
-            self.columns = self.result.columns(self.first_block)
+            first = self.result.fetch()
+            self.columns = self.result.columns(first)
+            second = self.result.fetch() if first is not None and len(first) <= SMALL_BYTES else None
         except BaseException:
             self.abort()
             raise
-        if self.first_block is None:
+        self.first_blocks = [block for block in (first, second) if block is not None]
+        if self.result.is_done:
             self._end(succeeded=True)
 
     def next_block(self) -> bytes | None:
-        """A block after the first; None once, when there are no more."""
+        """A block after the first ones; None once, when there are no more."""
         assert self.result
         try:
             block = self.result.fetch()

@@ -21,6 +21,8 @@ class NativeResult:
         self._stream: ResultStream | None = None
         self._finished: list[Block] | None = None
         self._started = False
+        self.is_done = False
+        """Whether the end was fetched."""
         self.rows = self.blocks = self.output_bytes = 0
         self.read_rows = self.read_bytes = 0
 
@@ -31,6 +33,7 @@ class NativeResult:
             self._start()
         block = self._next_block()
         if block is None:
+            self.is_done = True
             return None
         self.rows += block[1]
         self.blocks += 1

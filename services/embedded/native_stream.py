@@ -20,6 +20,7 @@ class NativeStream:
         self._reader = reader
         self._writer = writer
         self._arrival: asyncio.Task[bytes] | None = None
+        self._unsent: list[bytes] = []
         self.wire = WireReader()
 
     async def read(self, step: Callable[[], T]) -> T:
@@ -86,13 +87,22 @@ class NativeStream:
         return False
 
     def write(self, packet: bytes) -> None:
-        self._writer.write(packet)
+        """With the next flush."""
+        self._unsent.append(packet)
 
     async def flush(self) -> None:
         """Waits while the client reads more slowly than it is written to."""
+        self._send()
         await self._writer.drain()
+
+    def _send(self) -> None:
+        """All packets at once: to send a few bytes costs as much as to send many."""
+        if self._unsent:
+            self._writer.write(b"".join(self._unsent))
+            self._unsent = []
 
     def close(self) -> None:
         if self._arrival is not None:
             self._arrival.cancel()
+        self._send()
         self._writer.close()
