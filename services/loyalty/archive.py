@@ -2,16 +2,16 @@
 
 from collections.abc import Collection, Iterable, Sequence
 
-from services.loyalty.account_record import AccountRecord, Holder, decode_account, decode_holder
+from services.loyalty.account_record import AccountRecord, Holder, account_of, decode_holder, decode_row, rows_of
 from services.loyalty.announcements import uuid_of
 from services.loyalty.facts import Fact, decode, encode, fact_key
 from services.loyalty.posting import Ledger, ledger
 from services.loyalty.remembered import Remembered
 from services.runtime.event_store import EventStore, NewEvent, Transaction
 
-KINDS = ("accounts", "holders", "programme", "redemptions")
-"""``accounts``: account id → AccountRecord; ``holders``: identifier id → Holder; ``programme``: see programme_change;
-``redemptions``: redemption id → the ``redemption_accepted`` that was published."""
+KINDS = ("accounts", "lots", "holders", "programme", "redemptions")
+"""``accounts``: account id → AccountRow; ``lots``: account id → lots, see stored_lots; ``holders``: identifier id → Holder;
+``programme``: see programme_change; ``redemptions``: redemption id → the ``redemption_accepted`` that was published."""
 ITEM_KINDS = ("facts",)
 """``facts``: anchor → fact key → Fact"""
 
@@ -59,8 +59,10 @@ class Archive:
     def load_accounts(self, ids: Iterable[str]) -> None:
         missing = [id for id in ids if self._accounts.get(id) is None]
         if missing:
-            for id, value in self._store.rows("accounts", missing).items():
-                self._accounts.put(id, decode_account(value))
+            rows = {id: decode_row(value) for id, value in self._store.rows("accounts", missing).items()}
+            lots = self._store.rows("lots", [id for id, row in rows.items() if row.run is not None])
+            for id, row in rows.items():
+                self._accounts.put(id, account_of(row, lots.get(id)))
 
     def holder(self, identifier: str) -> Holder | None:
         """Of an identifier that was loaded in this batch."""
@@ -129,7 +131,7 @@ class Archive:
     def save(self, touched: Iterable[AccountRecord], events: dict[str, list[NewEvent]], transaction: Transaction) -> None:
         """What changed in this batch, into the transaction."""
         self._events = events
-        transaction.rows["accounts"] = {account.id: encode(account) for account in touched}
+        transaction.rows |= rows_of(touched)
         transaction.rows["holders"] = {id: encode(holder) for id, holder in self._changed_holders.items()}
         transaction.rows["redemptions"] = dict(self._redemptions)
         transaction.items["facts"] = [(anchor, key, encode(fact)) for anchor, facts in self._facts.items() for key, fact in facts.items()]

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from itertools import islice
 
-from services.loyalty.account_record import decode_account
+from services.loyalty.account_record import decode_row
 from services.loyalty.programme import Programme
 from services.runtime.event_store import EventStore
 
@@ -27,7 +27,7 @@ class ProgrammeChange:
             return []
         page = list(islice(self._rows, limit))
         self.done = not page
-        return [id for id, value in page if decode_account(value).programme != self._digest]
+        return [id for id, value in page if decode_row(value).programme != self._digest]
 
     def row(self) -> dict[str, bytes | None]:
         """What to store when all were folded."""

@@ -10,7 +10,7 @@ import msgspec
 from schemas import topics
 from schemas.times import from_micros, from_millis
 from services.loyalty.account import EMPTY
-from services.loyalty.account_record import AccountRecord, decode_account
+from services.loyalty.account_record import AccountRecord
 from services.loyalty.account_snapshot import account_json
 from services.loyalty.announcements import uuid_of
 from services.loyalty.programme import Programme
@@ -30,7 +30,7 @@ from services.projections.tables import (
 )
 from services.projections.writer import write
 from services.proof.refold import Published, Refold, published
-from services.proof.shown import readable
+from services.proof.stored_accounts import stored_accounts
 from services.runtime.event_store import RecordedEvent
 from services.runtime.stage import Record
 from services.runtime.store_snapshot import StoreSnapshot
@@ -132,13 +132,11 @@ def _profiles(refold: Refold, profile: StoreSnapshot) -> Iterator[Published]:
 def _accounts(loyalty: StoreSnapshot, live: StoreSnapshot, programme: Programme, as_of: dict[str, str]) -> Iterator[Published]:
     """The fold's accounts; and those of the live store from which everything has moved: they are shown too, empty."""
     shown = set()
-    for id, value in loyalty.rows("accounts"):
-        account = decode_account(value)
-        if account.anchors and account.sequence:
+    for id, _, account in stored_accounts(loyalty):
+        if account and account.anchors and account.sequence:
             shown.add(id)
             yield _account(account, programme, as_of)
-    for id, value in live.rows("accounts"):
-        emptied = readable(decode_account, value)
+    for id, _, emptied in stored_accounts(live):
         if emptied and id not in shown and not emptied.anchors and emptied.sequence and emptied.merged_into is None:
             yield _account(msgspec.structs.replace(emptied, state=EMPTY), programme, as_of)
 

@@ -12,8 +12,8 @@ import msgspec
 from schemas import topics
 from schemas.times import from_millis
 from services.loyalty import programme_file
-from services.loyalty.account_record import AccountRecord, decode_account, decode_holder
-from services.loyalty.account_record import encode as encode_account
+from services.loyalty.account_record import AccountRow, decode_holder, decode_row
+from services.loyalty.account_record import encode as encode_row
 from services.loyalty.app import PROCESS
 from services.loyalty.posting import Key, ledger
 from services.loyalty.stage import LoyaltyStage
@@ -34,7 +34,7 @@ from services.runtime.store_snapshot import StoreSnapshot
 
 ROWS_A_TRANSACTION = 10_000
 ACCOUNTS_A_TRANSACTION = 1_000
-COPIED = ("holders", "programme", "redemptions")
+COPIED = ("lots", "holders", "programme", "redemptions")
 
 
 class LoyaltyPlan:
@@ -118,14 +118,14 @@ class LoyaltyPlan:
         """With what was said of them. Notes those of which something else should have been said."""
         said, transaction = self._said, Transaction(rows={"accounts": {}})
         for id in ids:
-            account = decode_account(rows[id]) if id in rows else AccountRecord(id, anchors=[])
+            account = decode_row(rows[id]) if id in rows else AccountRow(id, anchors=[])
             tier, sequence = account.tier, account.sequence
             account.sequence, account.balance = said.last.get(id, 0), said.balance.get(id, 0)
             account.tier, account.announced = said.tier.get(id), said.merged_into.get(id)
             if account.announced != account.merged_into or (tier != account.tier and sequence):
                 self._suspects.add(id)
             if account.sequence or account.anchors or account.gone:
-                transaction.rows["accounts"][id] = encode_account(account)
+                transaction.rows["accounts"][id] = encode_row(account)
             if account.due_ms is not None:
                 transaction.timers[id] = account.due_ms
         return transaction

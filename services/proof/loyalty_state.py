@@ -6,11 +6,12 @@ from typing import Any
 import msgspec
 
 from services.loyalty.account import EMPTY, AccountState
-from services.loyalty.account_record import AccountRecord, decode_account, decode_holder
+from services.loyalty.account_record import AccountRecord, decode_holder
 from services.loyalty.facts import decode as decode_fact
 from services.loyalty.posting import ledger
 from services.proof.holders import Holders
 from services.proof.shown import Shown, readable, unreadable
+from services.proof.stored_accounts import stored_accounts
 from services.runtime.event_store import RecordedEvent
 from services.runtime.store_snapshot import StoreSnapshot
 
@@ -38,8 +39,7 @@ def loyalty_state(store: StoreSnapshot, holders: Holders) -> Iterator[Shown]:
 
 def _accounts(store: StoreSnapshot, totals: dict[str, tuple[int, int]]) -> Iterator[Shown]:
     timers = store.timers()
-    for id, value in store.rows("accounts"):
-        account = readable(decode_account, value)
+    for id, value, account in stored_accounts(store):
         posted, whole = totals.pop(id, (0, 0))
         if account is None:
             yield unreadable(id, "account", id, value)
@@ -126,5 +126,6 @@ def _holder(whose: str, identifier: str, value: bytes) -> Shown:
 
 def behind_the_clock(store: StoreSnapshot, moment: str) -> set[str]:
     """Accounts to which time owes something at that moment: the stage lets it wait a little while more may come."""
-    accounts = (readable(decode_account, value) for _, value in store.rows("accounts"))
-    return {account.id for account in accounts if account and account.state.due is not None and account.state.due <= moment}
+    return {
+        account.id for _, _, account in stored_accounts(store) if account and account.state.due is not None and account.state.due <= moment
+    }

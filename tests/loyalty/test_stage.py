@@ -8,7 +8,7 @@ import pytest
 
 from schemas.loyalty_events import Account
 from services.loyalty.account import AccountState
-from services.loyalty.account_record import AccountRecord, decode_account
+from services.loyalty.account_record import AccountRow, decode_row
 from services.loyalty.batch import SETTLE_MS
 from services.runtime.event_store import Transaction
 from services.runtime.event_store_memory import MemoryDatabase
@@ -276,13 +276,13 @@ def test_accounts_that_an_older_version_kept_are_folded_anew_and_nothing_is_post
     installation.finish()
     posted_before, [kept] = posted(installation, ANN), installation.store.rows("accounts", [ANN]).values()
     older = msgspec.msgpack.decode(kept)
-    state, programme_digest = AccountRecord.__struct_fields__.index("state"), AccountRecord.__struct_fields__.index("programme")
+    state, programme_digest = AccountRow.__struct_fields__.index("state"), AccountRow.__struct_fields__.index("programme")
     older[state], older[programme_digest] = older[state][: AccountState.__struct_fields__.index("turn")], "older"
     installation.store.commit(Transaction(rows={"accounts": {ANN: msgspec.msgpack.encode(older)}, "programme": {"digest": b"older"}}))
     after = Installation(programme(WELCOME), installation.store.database)
     after.tick(END)
     [now] = after.store.rows("accounts", [ANN]).values()
-    assert decode_account(now).state == decode_account(kept).state
+    assert decode_row(now).state == decode_row(kept).state
     assert posted(after, ANN) == posted_before
 
 

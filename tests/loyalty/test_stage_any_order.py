@@ -3,9 +3,11 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from services.loyalty import stored_lots
 from services.loyalty.programme import Programme
 from services.runtime.event_store import Stale
 from services.runtime.event_store_memory import MemoryDatabase
@@ -17,6 +19,14 @@ from tests.loyalty.scenarios import OF_TOUCHPOINTS, PROGRAMMES, SPENT, facts
 
 NAMES = ["ann", "cyd", "gus", "hal"]
 """Their customers are in four partitions."""
+
+
+@pytest.fixture(autouse=True, scope="module")
+def stored_as_those_of_large_accounts() -> Iterator[None]:
+    """Lots in a row of their own from the second on."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(stored_lots, "FEW", 1)
+        yield
 
 
 @st.composite

@@ -18,3 +18,9 @@ STORY = (
     touchpoint("e1", "customer_id:9", hour=8, name="the same event_id, said otherwise"),
 )
 """Two customers: a merge, a refund, a complaint, a conversation, a decision on a link, a conflicting repeat."""
+
+REGULAR = tuple(
+    touchpoint(f"regular{day}", "customer_id:7", hour=24 * day, type="purchase", order_id=f"r{day}", total_minor=2_000, currency="EUR")
+    for day in range(12)
+)
+"""A customer with more lots than are stored with an account."""

@@ -34,7 +34,7 @@ from services.runtime.store_exchange import exchange_of
 from tests.profile.touchpoints import logs, touchpoint
 from tests.proof.installation import DAY_MS, NOW_MS
 from tests.proof.living import Living, heard, living_on
-from tests.proof.story import LINES, STORY
+from tests.proof.story import LINES, REGULAR, STORY
 
 PROCESSES = {"profile": PROFILE, "loyalty": LOYALTY}
 TOPICS = {"profile": topics.PROFILE_CHANGES.name, "loyalty": topics.LOYALTY_CHANGES.name}
@@ -255,6 +255,26 @@ def test_points_that_were_posted_wrongly_are_compensated(living: Living, tmp_pat
     assert found.compared is not None
     assert account in found.compared.unequal
     assert account in [originator for _, originator, _, _ in published(living, "loyalty")[-found.corrections :]]
+    require_right(living, tmp_path / "scratch")
+
+
+def test_lots_that_are_missing_come_back_and_the_account_goes_on_with_them(living: Living, tmp_path: Path) -> None:
+    # given: an account with more lots than are stored with it, without the others
+    for some in (REGULAR[:10], REGULAR[10:11]):
+        living.say(*some)
+        living.work()
+    store = living.loyalty.store
+    [(account, _)] = store.all_rows("lots")
+    store.commit(Transaction(rows={"lots": {account: None}}))
+    living.loyalty.stage.forget()
+
+    found = rebuilt(living, "loyalty")
+    living.say(*REGULAR[11:])
+    living.work()
+    living.tick(NOW_MS)
+
+    assert found.compared is not None
+    assert found.compared.unequal == {account}
     require_right(living, tmp_path / "scratch")
 
 

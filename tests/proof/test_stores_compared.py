@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from services.loyalty.account_record import AccountRecord
+from services.loyalty.account_record import AccountRow
 from services.loyalty.redeeming import Accepted
 from services.proof.profile_proven import ProfileProof
 from services.proof.published_profiles import FoldedProfiles, PublishedProfiles
@@ -23,7 +23,7 @@ from services.proof.timers_compared import compare_timers
 from services.runtime.store_snapshot import snapshot_of
 from tests.profile.touchpoints import logs, touchpoint
 from tests.proof.installation import DAY_MS, NOW_MS, Installation
-from tests.proof.story import STORY
+from tests.proof.story import REGULAR, STORY
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -73,7 +73,8 @@ class Proof:
         (folder / "live").mkdir()
         (folder / "scratch").mkdir()
         live = Installation(folder / "live")
-        live.feed(*STORY)
+        live.feed(*STORY, *REGULAR[:10])
+        live.feed(*REGULAR[10:])
         live.tick(NOW_MS)
         self.redeemed = sum(isinstance(answer, Accepted) for answer in live.redeem("r", 30))
         redemptions = live.redemptions()
@@ -118,7 +119,7 @@ def proof(tmp_path_factory: pytest.TempPathFactory) -> Proof:
 
 ALL_STATE = [("profile", "rows_facts", "value"), ("profile", "rows_linked_sets", "value"), ("profile", "rows_touchpoints", "value")]
 ALL_STATE += [("profile", "rows_identifiers", "value"), ("loyalty", "items_facts", "value")]
-ALL_STATE += [("loyalty", "rows_redemptions", "value")]
+ALL_STATE += [("loyalty", "rows_redemptions", "value"), ("loyalty", "rows_lots", "value")]
 
 
 @pytest.mark.parametrize(("store", "table", "column"), ALL_STATE)
@@ -136,7 +137,7 @@ def test_every_single_bit_that_is_flipped_in_state_is_found(proof: Proof, store:
 
 EVERY_TABLE = [("profile", f"rows_{kind}") for kind in ("identifiers", "linked_sets", "customers", "facts", "touchpoints", "quarantines")]
 EVERY_TABLE += [("profile", "stored_events"), ("loyalty", "stored_events"), ("loyalty", "items_facts")]
-EVERY_TABLE += [("loyalty", "rows_redemptions")]
+EVERY_TABLE += [("loyalty", "rows_redemptions"), ("loyalty", "rows_lots")]
 EVERY_TABLE += [("loyalty", "rows_accounts WHERE replace(key, '-', '') IN (SELECT originator_id FROM stored_events)")]
 
 
@@ -172,7 +173,7 @@ def test_a_timer_that_is_missing_or_another_one_is_found(proof: Proof, store: st
     assert difference.field == "looked at again when it says"
 
 
-DUE = AccountRecord.__struct_fields__.index("due_ms")
+DUE = AccountRow.__struct_fields__.index("due_ms")
 
 
 def test_a_moment_that_is_changed_in_a_timer_and_in_its_row_is_found(proof: Proof) -> None:
@@ -213,7 +214,7 @@ def test_an_untouched_copy_shows_no_difference_and_counts_its_customers(proof: P
     found = proof.compare(proof.copy())
 
     assert [one.unequal for one in found.values()] == [set(), set()]
-    assert found["profile"].customers == 2
+    assert found["profile"].customers == 3
     assert proof.unproven(proof.copy()) == set()
 
 
