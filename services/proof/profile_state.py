@@ -260,7 +260,9 @@ def _seen(store: StoreSnapshot, holders: Holders, counted: Places) -> Iterator[S
         if len(value) != 32:
             yield unreadable("", "counted", event_id, value)
             continue
-        named = UUID(bytes=value[8:24]), int.from_bytes(value[24:], "big")
-        *place, anchor = counted.get(event_id, (*named, str(named[0])))
-        fields = {"digest": value[:8].hex(), "leads to its event": event_id in counted and tuple(place) == named}
-        yield Shown(holders.of(anchor), "counted", event_id, fields)
+        if event_id in counted:
+            customer, sequence, anchor = counted[event_id]
+            leads = value[8:24] == customer.bytes and int.from_bytes(value[24:], "big") == sequence
+        else:
+            anchor, leads = str(UUID(bytes=value[8:24])), False
+        yield Shown(holders.of(anchor), "counted", event_id, {"digest": value[:8].hex(), "leads to its event": leads})
