@@ -60,7 +60,8 @@ class Archive:
         missing = [id for id in ids if self._accounts.get(id) is None]
         if missing:
             rows = {id: decode_row(value) for id, value in self._store.rows("accounts", missing).items()}
-            lots = self._store.rows("lots", [id for id, row in rows.items() if row.run is not None])
+            apart = [id for id, row in rows.items() if row.run is not None]
+            lots = self._store.rows("lots", apart) if apart else {}
             for id, row in rows.items():
                 self._accounts.put(id, account_of(row, lots.get(id)))
 
