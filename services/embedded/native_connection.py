@@ -129,7 +129,7 @@ class NativeConnection:
             if query.result is None:
                 await self._take_rows(query, compression)
                 return
-            for block in query.first_blocks:
+            for block in query.first_blocks if not stopped else ():
                 self._stream.write(protocol.data(block, compression))
             while not query.has_ended and not stopped:
                 await self._stream.flush()
