@@ -61,9 +61,9 @@ decode_holder = msgspec.msgpack.Decoder(Holder).decode
 _IN_BOTH = AccountRow.__struct_fields__[:-1]
 
 
-def account_of(row: AccountRow, lots: bytes | None) -> AccountRecord:
-    """The account of that row, and of its row of ``lots``, which is needed where there is a ``run``. Raises msgspec.MsgspecError where they
-    do not belong together."""
+def account_of(row: AccountRow, lots: bytes) -> AccountRecord:
+    """The account of that row, and of its row of ``lots``; empty: there is none. Raises msgspec.MsgspecError where they do not belong
+    together."""
     account = AccountRecord(*[getattr(row, name) for name in _IN_BOTH])
     if row.run is not None:
         account.stored = _decode_lots(lots) if lots else ()

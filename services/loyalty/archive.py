@@ -63,7 +63,7 @@ class Archive:
             apart = [id for id, row in rows.items() if row.run is not None]
             lots = self._store.rows("lots", apart) if apart else {}
             for id, row in rows.items():
-                self._accounts.put(id, account_of(row, lots.get(id)))
+                self._accounts.put(id, account_of(row, lots.get(id, b"")))
 
     def holder(self, identifier: str) -> Holder | None:
         """Of an identifier that was loaded in this batch."""

@@ -133,7 +133,8 @@ def _accounts(loyalty: StoreSnapshot, live: StoreSnapshot, programme: Programme,
     """The fold's accounts; and those of the live store from which everything has moved: they are shown too, empty."""
     shown = set()
     for id, _, account in stored_accounts(loyalty):
-        if account and account.anchors and account.sequence:
+        assert account is not None, "a fold reads what it wrote"
+        if account.anchors and account.sequence:
             shown.add(id)
             yield _account(account, programme, as_of)
     for id, _, emptied in stored_accounts(live):

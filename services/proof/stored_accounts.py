@@ -1,12 +1,10 @@
 """The accounts of a loyalty store, each put together from its rows."""
 
 from collections.abc import Iterator
-from contextlib import suppress
+from functools import partial
 from itertools import islice
 
-import msgspec
-
-from services.loyalty.account_record import AccountRecord, AccountRow, account_of, decode_row
+from services.loyalty.account_record import AccountRecord, account_of, decode_row
 from services.proof.shown import readable
 from services.runtime.store_snapshot import StoreSnapshot
 
@@ -20,10 +18,4 @@ def stored_accounts(store: StoreSnapshot) -> Iterator[tuple[str, bytes, AccountR
         found = [(id, value, readable(decode_row, value)) for id, value in page]
         apart = [id for id, _, row in found if row and row.run]
         lots = store.rows_of("lots", apart) if apart else {}
-        yield from ((id, value, _account(row, lots.get(id)) if row else None) for id, value, row in found)
-
-
-def _account(row: AccountRow, lots: bytes | None) -> AccountRecord | None:
-    with suppress(msgspec.MsgspecError, UnicodeDecodeError):
-        return account_of(row, lots)
-    return None
+        yield from ((id, value, readable(partial(account_of, row), lots.get(id, b"")) if row else None) for id, value, row in found)

@@ -35,7 +35,7 @@ class Kept:
     def read(self) -> AccountRecord:
         [row] = self.rows["accounts"].values()
         assert row
-        return account_of(decode_row(row), self.rows["lots"].get("ann"))
+        return account_of(decode_row(row), self.rows["lots"].get("ann") or b"")
 
 
 def having(account: AccountRecord, lots: Lots) -> AccountRecord:
