@@ -74,7 +74,7 @@ def shown(result: Result, json: Path | None, out: Path | None) -> None:
 
 
 def _tables(result: Result) -> Sequence[tuple[str, report.Table]]:
-    tables = [("This run", report.about_table(result))]
+    tables = [("This run", report.about_table(result.about))]
     if result.stages:
         tables.append((f"Each stage by itself: {result.traffic}", report.stage_table(result.stages)))
     if result.rebuilds:

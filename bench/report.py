@@ -1,6 +1,7 @@
 """The report of a run: docs/performance.md and its pictures, made of the stored JSON alone. Pure, but for ``write``.
 
-``python -m bench.report docs`` writes docs/performance.md and its pictures anew from docs/performance.json.
+``python -m bench.report docs`` writes docs/performance.md and its pictures anew from docs/performance.json; with the JSON file of another
+run after it, its section on peers is of that one.
 """
 
 import sys
@@ -12,7 +13,9 @@ from statistics import median
 from bench import words
 from bench.charts import Bar, bars, curves
 from bench.latencies import PERCENTILES, Latency
-from bench.result import AboutPeer, Answered, Kept, PeerWork, Result, Shared, Work, read, stored, work_of
+from bench.machine import About
+from bench.peers.catalogue import RUNTIME
+from bench.result import AboutPeer, Answered, Kept, PeerWork, Result, Shared, Work, read, stored, with_peers_of, work_of
 
 NAME = "performance"
 SHOWN = (50.0, 90.0, 99.0, 99.9, 100.0)
@@ -80,14 +83,13 @@ def _head(result: Result) -> Iterator[str]:
     about = result.about
     yield f"<!-- Written by `{about.command}` from {NAME}.json; a test compares. Measure again instead of changing this page. -->\n"
     yield words.HEAD
-    yield from markdown(about_table(result))
+    yield from markdown(about_table(about))
     if about.load_before > BUSY:
         yield words.BUSY.format(load=about.load_before, cores=about.cores)
     yield words.TERMS
 
 
-def about_table(result: Result) -> Table:
-    about = result.about
+def about_table(about: About) -> Table:
     rows = [
         ("command", f"`{about.command}`, {about.minutes:g} minutes"),
         ("when", about.began),
@@ -241,6 +243,9 @@ def _peers(result: Result) -> Iterator[str]:
     if not result.peer_work:
         return
     yield words.PEERS.format(job=result.simple_job)
+    if result.peers_about:
+        yield words.PEERS_APART
+        yield from markdown(about_table(result.peers_about))
     yield _image("peers", "Touchpoints a second at the simple job")
     yield _image("peers-cpu", "CPU for one touchpoint at the simple job")
     yield from markdown(peer_table(result))
@@ -251,6 +256,8 @@ def _peers(result: Result) -> Iterator[str]:
     for run in result.peer_work:
         if run.wrong:
             yield f"- A run of {_title(result, run.peer)} does not count: {run.wrong}\n"
+    if work_of(result.peer_work, RUNTIME):
+        yield words.RUNTIME
     yield words.MORE
 
 
@@ -319,4 +326,6 @@ def markdown(table: Table) -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    write(read(Path(sys.argv[1]) / f"{NAME}.json"), Path(sys.argv[1]))
+    folder, *others = map(Path, sys.argv[1:])
+    run = read(folder / f"{NAME}.json")
+    write(with_peers_of(run, read(others[0])) if others else run, folder)

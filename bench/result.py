@@ -1,7 +1,7 @@
 """All that one run of the bench measured, and under what circumstances. It is stored as JSON; the report is made of it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import msgspec
@@ -112,7 +112,8 @@ class Kept:
 
 @dataclass
 class Result:
-    """Empty where a part was not asked for. ``kept``: once the stages are through, by what keeps it."""
+    """Empty where a part was not asked for. ``kept``: once the stages are through, by what keeps it. ``peers_about``: the run that the
+    peers are of, where it was another."""
 
     about: About
     traffic: str = ""
@@ -129,6 +130,12 @@ class Result:
     simple_job: str = ""
     peers: list[AboutPeer] = field(default_factory=list)
     peer_work: list[PeerWork] = field(default_factory=list)
+    peers_about: About | None = None
+
+
+def with_peers_of(result: Result, other: Result) -> Result:
+    """The peers of another run beside all else of this one."""
+    return replace(result, simple_job=other.simple_job, peers=other.peers, peer_work=other.peer_work, peers_about=other.about)
 
 
 def stored(result: Result) -> bytes:

@@ -10,7 +10,7 @@ from bench.drain import drain, fill, messages_in
 from bench.end_to_end import SERVICES, STAGES, paced, settled, sustained
 from bench.latencies import Latency
 from bench.machine import begun
-from bench.peers.catalogue import Peer
+from bench.peers.catalogue import EXACTLY_ONCE_IN_STATE, FLUSHED_SQLITE, Peer
 from bench.peers.environments import CannotPrepare
 from bench.peers.expected import expected
 from bench.peers.running import RAPPORT, RAPPORT_WITH_LOYALTY, Job, make_topic, run_peer, run_rapport
@@ -33,8 +33,8 @@ OURS = (
         RAPPORT,
         "Rapport, profile stage",
         version(),
-        "exactly once in its state; a crash may repeat messages under the id they had",
-        "SQLite flushed to disk (`synchronous=FULL`), one transaction with its positions",
+        EXACTLY_ONCE_IN_STATE,
+        FLUSHED_SQLITE,
     ),
     AboutPeer(
         RAPPORT_WITH_LOYALTY,

@@ -159,7 +159,7 @@ def page(found: Measured) -> str:
 def _measured(found: Measured) -> Iterator[str]:
     about, costs = found.run.about, costs_of(found)
     yield HEAD.rstrip() + "\n"
-    yield from markdown(about_table(found.run))
+    yield from markdown(about_table(about))
     if about.load_before > BUSY_LOAD:
         yield BUSY_WORDS.format(load=about.load_before, cores=about.cores)
     yield COSTS.format(events=EVENTS, customers=CUSTOMERS, batch=BATCH)

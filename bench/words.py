@@ -65,6 +65,12 @@ The clock runs from the first record taken in until the last message is visible 
 all messages are there and every customer equals a plain fold of the log. Events a second are the median of the rounds; the other
 columns are of the round in the middle.
 """
+PEERS_APART = """This section is of a run of its own; between it and the other sections nothing can be compared:
+"""
+RUNTIME = """*Rapport's runtime, this job alone* is a stage of one page ([its source](../bench/peers/rapport_stage.py)), which does what its
+peers do and no more, on what runs Rapport's own stages: the same consumer, event store and outbox. It also keeps every message for
+ever, numbered by customer. This is the row to compare the peers with.
+"""
 MORE = """What Rapport's profile stage does besides, in the figures above: it resolves identities (limits, merges and splits), checks every
 touchpoint against its schema and quarantines what is wrong, keeps every event for ever with a sequence by customer, and publishes
 whole customers too. Points are the loyalty stage's, with lots and a ledger; hence the second row, of both stages' work one after the

@@ -1,11 +1,18 @@
 """The peers: what each promises, how it is started, and which version it is."""
 
 import re
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from bench.peers import rapport_stage
 from bench.peers.environments import HERE, KAFKA_STREAMS_JARS, java_command, python_of, requirements_of
+from services.cli.version import version
 from services.embedded.jar_list import read_jar_list
+
+RUNTIME = "rapport-runtime"
+EXACTLY_ONCE_IN_STATE = "exactly once in its state; a crash may repeat messages under the id they had"
+FLUSHED_SQLITE = "SQLite flushed to disk (`synchronous=FULL`), one transaction with its positions"
 
 
 @dataclass(frozen=True)
@@ -13,6 +20,7 @@ class Peer:
     """``prepare`` returns the command that BOOTSTRAP INPUT OUTPUT FOLDER and ``arguments`` are appended to; it may raise CannotPrepare.
 
     ``transactional``: its output is published in transactions. ``share`` of the touchpoints it is given, since some are far slower.
+    ``key_of``: customer → the key of its messages.
     """
 
     name: str
@@ -24,6 +32,7 @@ class Peer:
     arguments: tuple[str, ...] = ()
     transactional: bool = False
     share: float = 1.0
+    key_of: Callable[[str], str] = str
 
 
 def _script(environment: str, file: str) -> Callable[[], list[str]]:
@@ -41,6 +50,15 @@ def _streams_version() -> str:
 _ROCKSDB = "RocksDB and changelog topics"
 
 PEERS = (
+    Peer(
+        RUNTIME,
+        "Rapport's runtime, this job alone",
+        version,
+        EXACTLY_ONCE_IN_STATE,
+        FLUSHED_SQLITE,
+        lambda: [sys.executable, "-m", "bench.peers.rapport_stage"],
+        key_of=lambda customer: str(rapport_stage.originator_of(customer)),
+    ),
     Peer(
         "kafka-streams-exactly-once",
         "Kafka Streams (Java), exactly once",

@@ -14,6 +14,7 @@ from services.embedded.java_runtime import find_java
 from services.embedded.kafka import fetch_kafka
 
 HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
 KAFKA_STREAMS_JARS = HERE / "kafka_streams_jars.txt"
 JAVA_SOURCE = HERE / "KafkaStreamsPeer.java"
 LOGGING = HERE / "log4j2.xml"

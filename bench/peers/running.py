@@ -12,7 +12,7 @@ import psutil
 
 from bench.drain import messages_in
 from bench.peers.catalogue import Peer
-from bench.peers.environments import HERE
+from bench.peers.environments import HERE, ROOT
 from bench.peers.expected import Expected, difference
 from bench.peers.simple_job import Profile
 from bench.peers.visible import Seen, Stalled, follow, read_all
@@ -49,7 +49,7 @@ def run_peer(peer: Peer, command: Sequence[str], stack: Stack, job: Job) -> Peer
     folder.mkdir()
     with log.open("wb") as file:
         whole = [*command, stack.bootstrap, job.topic, peer.name, str(folder), *peer.arguments]
-        process = psutil.Popen(whole, stdout=file, stderr=file, cwd=folder, env=os.environ | {"PYTHONPATH": str(HERE)})
+        process = psutil.Popen(whole, stdout=file, stderr=file, cwd=folder, env=os.environ | {"PYTHONPATH": f"{HERE}:{ROOT}"})
     try:
         _wait_until_begun(process, log)
         with Watch({peer.name: process, "kafka": stack.backends["kafka"]}) as watch:
@@ -60,16 +60,16 @@ def run_peer(peer: Peer, command: Sequence[str], stack: Stack, job: Job) -> Peer
         return PeerWork(peer.name, 0, 0.0, [], 0, f"{stalled}. Its log ends: {_tail(log)}")
     finally:
         end(process)
-    wrong = check_peer(stack, peer.name, job.wanted)
+    wrong = check_peer(stack, peer, job.wanted)
     return PeerWork(peer.name, job.wanted.taken_in, seen.at - begun, spent, seen.every_ms, wrong)
 
 
-def check_peer(stack: Stack, topic: str, wanted: Expected) -> str:
+def check_peer(stack: Stack, peer: Peer, wanted: Expected) -> str:
     """What is wrong with a peer's output; empty: nothing."""
-    messages = asyncio.run(read_all(KafkaConnection(stack.bootstrap), topic))
-    decode = msgspec.json.Decoder().decode
+    messages = asyncio.run(read_all(KafkaConnection(stack.bootstrap), peer.name))
+    decode, customers = msgspec.json.Decoder().decode, {peer.key_of(customer): customer for customer in wanted.profiles}
     last = {key.decode(): decode(value)["profile"] for key, value in dict(messages).items()}
-    return difference(wanted, len(messages), last)
+    return difference(wanted, len(messages), {customers.get(key, key): profile for key, profile in last.items()})
 
 
 def run_rapport(stack: Stack, job: Job) -> list[PeerWork]:

@@ -8,8 +8,9 @@ import pytest
 
 from bench import report
 from bench.charts import Bar, bars
-from bench.result import Result, read, stored
-from tests.bench.a_run import a_run, shared
+from bench.peers.catalogue import RUNTIME
+from bench.result import Result, read, stored, with_peers_of
+from tests.bench.a_run import a_run, peer_work, shared
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -97,3 +98,18 @@ def test_a_bar_far_longer_than_the_others_is_cut_off_and_says_its_length() -> No
     widths = [float(bar.get("width", "")) for bar in ElementTree.fromstring(picture).iter() if bar.get("class") == "a"]
     assert widths[2] == pytest.approx(4 * widths[1], rel=0.01)
     assert "» 2000 µs" in picture
+
+
+def test_peers_may_be_of_another_run_which_the_page_then_names() -> None:
+    other = replace(a_run(), about=replace(a_run().about, began="2026-11-28 06:00 UTC"), simple_job="7 touchpoints")
+    page = report.page(with_peers_of(replace(a_run(), peer_work=[]), other))
+    before, _, peers = page.partition("## Beside its peers")
+    assert "2026-11-28" not in before
+    assert all(what in peers for what in ("2026-11-28 06:00 UTC", "7 touchpoints", "Rapport, profile stage | 25,000"))
+    assert "run of its own" not in report.page(a_run())
+
+
+def test_the_row_to_compare_peers_with_is_explained_where_there_is_one() -> None:
+    run = a_run()
+    assert "row to compare" not in report.page(run)
+    assert "row to compare" in report.page(replace(run, peer_work=[*run.peer_work, peer_work(RUNTIME, 2.0)]))
