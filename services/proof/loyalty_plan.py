@@ -4,7 +4,7 @@ Where both differ the stage itself folds the account anew over the new store, an
 """
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from itertools import islice
+from itertools import groupby, islice
 from uuid import UUID
 
 import msgspec
@@ -19,6 +19,7 @@ from services.loyalty.posting import Key, ledger
 from services.loyalty.stage import LoyaltyStage
 from services.proof.folding import Fold, Said
 from services.proof.holders import Holders
+from services.proof.loyalty_proven import LoyaltyProof
 from services.proof.loyalty_state import ENTRY, behind_the_clock
 from services.proof.profile_corrections import CAUSE
 from services.proof.published_accounts import PublishedAccounts
@@ -45,7 +46,7 @@ class LoyaltyPlan:
     def __init__(self, settings: Settings) -> None:
         self._settings, self._programme = settings, programme_file.load(settings.loyalty.programme)
         self.digest = self._programme.digest
-        self._said = PublishedAccounts()
+        self._said, self._folded = PublishedAccounts(), PublishedAccounts()
         self._refused: dict[UUID, NewEvent] = {}
         self._suspects: set[str] = set()
         self._fed = 0
@@ -76,10 +77,16 @@ class LoyaltyPlan:
         for event in events:
             if event.type == "quarantined":
                 self._refused[event.originator] = NewEvent(event.originator, event.version, event.type, event.state)
+            else:
+                self._folded.take(event)
 
     def compare(self, fold: StoreSnapshot, live: StoreSnapshot, beside: StoreSnapshot, now_ms: int, scope: Scope) -> Compared:
         scope.apart |= behind_the_clock(live, from_millis(now_ms))
-        return compare_accounts(fold, live, Holders(_holders(fold), _holders(live)), scope)
+        holders = Holders(_holders(fold), _holders(live))
+        proof = LoyaltyProof(beside, fold, live, self._said, self._folded, holders)
+        if scope.of(proof.unproven()):
+            return compare_accounts(fold, live, holders, scope)
+        return Compared(self.process.name, len(scope.of(proof.customers)), set())
 
     def lost(self) -> int:
         """A fact that is gone takes its points with it: the difference is posted."""
@@ -99,7 +106,7 @@ class LoyaltyPlan:
             yield self._accounts(page, page.keys())
         others = self._said.last.keys() - known
         yield self._accounts({}, others)
-        self._suspects |= others | _other_ledgers(fold, beside)
+        self._suspects |= others | _other_ledgers(fold, beside, self._said.other_ledgers(self._folded))
 
     def finish(self, fold: Fold, beside: EventStore, spoken_of: set[str], wrong: set[str], now_ms: int) -> Iterator[Transaction]:
         touched = spoken_of | fold.changed_rows.get("accounts", {}).keys()
@@ -131,19 +138,17 @@ class LoyaltyPlan:
         return transaction
 
 
-def _other_ledgers(expected: StoreSnapshot, found: StoreSnapshot) -> set[str]:
-    """Accounts whose entries add up to something else."""
-    wanted, there = _ledgers(expected), _ledgers(found)
-    return {str(id) for id in wanted.keys() | there.keys() if wanted.get(id, 0) != there.get(id, 0)}
+def _other_ledgers(expected: StoreSnapshot, found: StoreSnapshot, among: Iterable[str]) -> set[str]:
+    """Accounts among these whose entries add up to something else."""
+    accounts = {UUID(id): 0 for id in among}
+    wanted, there = _ledgers(expected, accounts), _ledgers(found, accounts)
+    return {str(id) for id in accounts if wanted.get(id) != there.get(id)}
 
 
-def _ledgers(store: StoreSnapshot) -> dict[UUID, int]:
-    """By account a digest of what its entries add up to; those that add up to nothing are left out."""
-    found = {}
-    for originator, events in store.events_by_originator():
-        if net := frozenset(_net(events).items()):
-            found[originator] = hash(net)
-    return found
+def _ledgers(store: StoreSnapshot, accounts: dict[UUID, int]) -> dict[UUID, dict[Key, int]]:
+    """By account what its entries add up to, without those that add up to nothing."""
+    events = groupby(store.events_since(accounts), key=lambda event: event.originator)
+    return {originator: net for originator, some in events if (net := _net(list(some)))}
 
 
 def _net(events: Sequence[RecordedEvent]) -> dict[Key, int]:

@@ -1,0 +1,96 @@
+"""The quick way to know that a live loyalty store holds what the fold does: by bytes, and by what was read of both anyway.
+
+See profile_proven.py. Whoever it cannot prove equal may be so all the same: then the slow way tells (loyalty_state.py).
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from services.loyalty.account import EMPTY
+from services.loyalty.account_record import AccountRecord, decode_holder
+from services.proof.holders import Holders
+from services.proof.published_accounts import PublishedAccounts
+from services.proof.rows_apart import rows_apart
+from services.proof.shown import readable
+from services.proof.stored_accounts import stored_accounts
+from services.runtime.store_snapshot import StoreSnapshot
+
+NOBODY = ""
+
+
+class LoyaltyProof:
+    """``published``: a store with the events that were published (``said``). ``folded``: what the fold would publish. ``customers``: who
+    has an account by the fold, once ``unproven`` was asked."""
+
+    def __init__(
+        self,
+        published: StoreSnapshot,
+        fold: StoreSnapshot,
+        live: StoreSnapshot,
+        said: PublishedAccounts,
+        folded: PublishedAccounts,
+        holders: Holders,
+    ) -> None:
+        self._published, self._fold, self._live = published, fold, live
+        self._said, self._folded, self._holders = said, folded, holders
+        self.customers: set[str] = set()
+
+    def unproven(self) -> set[str]:
+        """Customers that are not proven equal; an empty text for what is nobody's."""
+        ledgers = self._said.other_ledgers(self._folded)
+        return ledgers.union(self._history(), self._accounts(), self._facts(), self._places(), self._redemptions())
+
+    def _history(self) -> Iterator[str]:
+        """The live store's events, byte by byte as they were published, and whoever has more of them."""
+        up_to = min(self._live.last_id(), self._published.last_id())
+        apart = rows_apart(self._published.events_as_stored(up_to), self._live.events_as_stored(up_to))
+        yield from (NOBODY for _ in apart)
+        yield from map(str, self._published.originators_after(up_to))
+
+    def _accounts(self) -> set[str]:
+        """All that the way it went does not change; and of live ones what their events say of their rows."""
+        unseen, timers, wrong = set(self._said.last), self._live.timers(), set[str]()
+
+        def expected() -> Iterator[tuple[str, Any]]:
+            for id, _, account in stored_accounts(self._fold):
+                if account is not None and _is_shown(account):
+                    self.customers.add(id)
+                    yield id, _lasting(account)
+
+        def found() -> Iterator[tuple[str, Any]]:
+            for id, value, account in stored_accounts(self._live):
+                unseen.discard(id)
+                there = account and (account.id, account.sequence, account.balance, account.due_ms)
+                if there != (id, self._said.last.get(id, 0), self._said.balance.get(id, 0), timers.get(id)):
+                    wrong.add(id)
+                if account is None or _is_shown(account):
+                    yield id, _lasting(account) if account else value
+
+        return {id for id, *_ in rows_apart(expected(), found())} | wrong | unseen
+
+    def _facts(self) -> Iterator[str]:
+        """Every bit of them."""
+        sides = ((((anchor, key), value) for anchor, key, value in store.items("facts")) for store in (self._fold, self._live))
+        return (self._holders.of(anchor) for (anchor, _), *_ in rows_apart(*sides))
+
+    def _places(self) -> Iterator[str]:
+        """Who holds each identifier; not since which message."""
+        for identifier, *values in rows_apart(self._fold.rows("holders"), self._live.rows("holders")):
+            both = [holder.customer for value in values if value and (holder := readable(decode_holder, value))]
+            if len(both) < 2 or both[0] != both[1]:
+                yield self._holders.of(identifier)
+
+    def _redemptions(self) -> Iterator[str]:
+        """What a repeated command is answered."""
+        apart = rows_apart(self._fold.rows("redemptions"), self._live.rows("redemptions"))
+        return (NOBODY for _ in apart)
+
+
+def _is_shown(account: AccountRecord) -> bool:
+    """Not one from which everything has moved."""
+    return bool(account.anchors or account.balance or account.state != EMPTY)
+
+
+def _lasting(account: AccountRecord) -> tuple[Any, ...]:
+    anchors = sorted(account.anchors)
+    return account.balance, account.tier, account.programme, anchors, account.merged_into, account.due_ms, account.state
