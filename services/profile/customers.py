@@ -212,6 +212,16 @@ class Customers:
         if save or self._has_grown(customer.sequence - customer.saved, customer.saved):
             self._to_save[customer.id] = customer
 
+    def unsaved(self) -> list[str]:
+        """Customers in memory that have events which their rows do not know of."""
+        both = {**self._old_by_id, **self.by_id}
+        return [customer.id for customer in both.values() if customer.sequence > customer.saved]
+
+    def save(self, ids: Collection[str]) -> None:
+        """Their rows are to be written, whatever was said about them."""
+        self.load_customers(ids)
+        self._to_save.update((id, self.by_id[id]) for id in ids)
+
     def _has_grown(self, events: int, saved: int) -> bool:
         return events >= self._save_every and (self._save_every == 1 or events * SAVE_SHARE >= saved)
 

@@ -1,7 +1,7 @@
 """One batch of touchpoints, decided: which are new, whose they are, and what that changes."""
 
 import logging
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -29,6 +29,7 @@ KINDS = (*CUSTOMER_KINDS, "touchpoints", "quarantines")
 """``touchpoints``: event_id → digest of its content and the event that it became; ``quarantines``: partition → how many."""
 
 DUE_AT_ONCE = 1_000
+SAVED_AT_ONCE = 10_000
 log = logging.getLogger(__name__)
 
 
@@ -100,6 +101,13 @@ class ProfileStage:
 
     def forget(self) -> None:
         self._customers.forget()
+
+    def save_all(self) -> Iterator[Transaction]:
+        """Rows for all that is in memory and stands in events only, a part at a time: for whoever reads the whole store next."""
+        waiting = self._customers.unsaved()
+        for begin in range(0, len(waiting), SAVED_AT_ONCE):
+            self._customers.save(waiting[begin : begin + SAVED_AT_ONCE])
+            yield Transaction(rows=self._customers.changes())
 
     # ---- reading
 

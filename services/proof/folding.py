@@ -1,6 +1,6 @@
 """A stage's own business part over a scratch store, fed from the beginning of its topic; after a crash it goes on where that store is."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from services.proof.progress import Progress
@@ -96,6 +96,12 @@ class Fold:
     def take(self, stage: Stage, records: Sequence[Record]) -> None:
         """Records by themselves: how far the topic is folded stays as it is."""
         self._write(stage.decide(records))
+        self.store.finish()
+
+    def write(self, transactions: Iterable[Transaction]) -> None:
+        """What the stage has to write besides."""
+        for transaction in transactions:
+            self._write(transaction)
         self.store.finish()
 
     def pass_time(self, stage: Stage, now_ms: int) -> None:

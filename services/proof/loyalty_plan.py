@@ -73,6 +73,9 @@ class LoyaltyPlan:
         if accepted:
             fold.take(stage, accepted)
 
+    def settle(self, fold: Fold, stage: Stage) -> None:
+        """Its rows say all."""
+
     def folded(self, events: Iterable[Said]) -> None:
         for event in events:
             if event.type == "quarantined":

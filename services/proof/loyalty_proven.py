@@ -10,7 +10,7 @@ from services.loyalty.account import EMPTY
 from services.loyalty.account_record import AccountRecord, decode_holder
 from services.proof.holders import Holders
 from services.proof.published_accounts import PublishedAccounts
-from services.proof.rows_apart import rows_apart
+from services.proof.rows_apart import are_alike, rows_apart
 from services.proof.shown import readable
 from services.proof.stored_accounts import stored_accounts
 from services.runtime.store_snapshot import StoreSnapshot
@@ -43,8 +43,8 @@ class LoyaltyProof:
     def _history(self) -> Iterator[str]:
         """The live store's events, byte by byte as they were published, and whoever has more of them."""
         up_to = min(self._live.last_id(), self._published.last_id())
-        apart = rows_apart(self._published.events_as_stored(up_to), self._live.events_as_stored(up_to))
-        yield from (NOBODY for _ in apart)
+        if not are_alike(self._published.events_as_stored(up_to), self._live.events_as_stored(up_to)):
+            yield NOBODY
         yield from map(str, self._published.originators_after(up_to))
 
     def _accounts(self) -> set[str]:

@@ -1,7 +1,8 @@
 """Which rows of two tables are not the same. Pure."""
 
 from collections.abc import Iterable, Iterator
-from itertools import islice, zip_longest
+from itertools import islice, starmap, zip_longest
+from operator import eq
 from typing import TypeVar
 
 ROWS_A_PAGE = 2_000
@@ -25,6 +26,11 @@ def rows_apart(expected: Iterable[tuple[K, V]], found: Iterable[tuple[K, V]]) ->
                 yield key, wanted, is_there
     yield from ((key, value, None) for key, value in left.items())
     yield from ((key, None, value) for key, value in right.items())
+
+
+def are_alike(expected: Iterable[tuple[object, ...]], found: Iterable[tuple[object, ...]]) -> bool:
+    """Whether both give the same rows in the same order."""
+    return all(starmap(eq, zip_longest(expected, found)))
 
 
 def _pages(rows: Iterable[tuple[K, V]]) -> Iterator[list[tuple[K, V]]]:

@@ -33,6 +33,9 @@ class StorePlan(Protocol):
     def feed(self, fold: Fold, stage: Stage) -> None:
         """Facts that are not in the stage's input, once more if need be."""
 
+    def settle(self, fold: Fold, stage: Stage) -> None:
+        """Has the stage write what its store would say only together with its memory, or with its events."""
+
     def folded(self, events: Iterable[Said]) -> None:
         """The next events of the fold."""
 

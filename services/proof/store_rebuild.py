@@ -175,6 +175,7 @@ class _Rebuild:
             await fold.up_to(self._log, ends, stage, self._plan.later, self._progress)
             self._plan.feed(fold, stage)
             fold.pass_time(stage, now_ms)
+            self._plan.settle(fold, stage)
             self._rebuilt.messages = sum(ends.values())
             if (lost := self._plan.lost()) and not accept_loss:
                 raise FactsLost(f"{lost:,} touchpoints were published that Kafka does not have; the live store stays as it is")

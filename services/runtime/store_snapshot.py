@@ -3,7 +3,7 @@
 import sqlite3
 from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import lru_cache
-from itertools import count, groupby
+from itertools import chain, count, groupby
 from pathlib import Path
 from typing import Any, Protocol, Self
 from uuid import UUID
@@ -31,6 +31,7 @@ class _Reader(Protocol):
     tracking: str
 
     def query(self, sql: str, parameters: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]: ...
+    def rows(self, sql: str) -> Iterator[tuple[str, bytes]]: ...
     def text(self, key: Any) -> str: ...
     def uuid(self, value: Any) -> UUID: ...
     def among(self, table: str, keys: Collection[str]) -> Iterator[tuple[str, bytes]]: ...
@@ -70,8 +71,7 @@ class StoreSnapshot:
     def rows(self, kind: str) -> Iterator[tuple[str, bytes]]:
         """Every row, ordered by key."""
         (table,) = checked_kinds([kind])
-        found = self._reader.query(f"SELECT key, value FROM rows_{table} ORDER BY key")
-        return ((self._reader.text(key), bytes(value)) for key, value in found)
+        return self._reader.rows(f"SELECT key, value FROM rows_{table} ORDER BY key")
 
     def rows_of(self, kind: str, keys: Collection[str]) -> dict[str, bytes]:
         """The values of those keys that exist."""
@@ -104,11 +104,10 @@ class StoreSnapshot:
         column = self._reader.id_column
         return self._events(f"WHERE {column} > {int(after)} ORDER BY {column}")
 
-    def events_as_stored(self, up_to: int) -> Iterator[tuple[int, tuple[Any, ...]]]:
-        """Notification id, and all else as this kind of store has it: what is cheapest to compare. All up to that id, in their order."""
+    def events_as_stored(self, up_to: int) -> Iterator[tuple[Any, ...]]:
+        """All up to that id, in their order, as this kind of store has them: what is cheapest to compare."""
         column = self._reader.id_column
-        rows = self._reader.query(f"SELECT {column}, {EVENT} FROM stored_events WHERE {column} <= {int(up_to)} ORDER BY {column}")
-        return ((id, tuple(event)) for id, *event in rows)
+        return self._reader.query(f"SELECT {column}, {EVENT} FROM stored_events WHERE {column} <= {int(up_to)} ORDER BY {column}")
 
     def events_by_originator(self) -> Iterator[tuple[UUID, list[RecordedEvent]]]:
         """Each originator once, with all its events in version order."""
@@ -146,8 +145,10 @@ class _SQLite:
 
     def query(self, sql: str, parameters: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
         cursor = self._db.execute(sql, parameters)
-        while page := cursor.fetchmany(ROWS_A_FETCH):
-            yield from page
+        return chain.from_iterable(iter(lambda: cursor.fetchmany(ROWS_A_FETCH), []))
+
+    def rows(self, sql: str) -> Iterator[tuple[str, bytes]]:
+        return self.query(sql)
 
     def among(self, table: str, keys: Collection[str]) -> Iterator[tuple[str, bytes]]:
         yield from among(self._db, f"SELECT key, value FROM {table} WHERE key IN (%s)", keys)
@@ -174,6 +175,9 @@ class _Postgres:
             cursor.itersize = ROWS_A_FETCH
             cursor.execute(sql.encode(), parameters)
             yield from cursor
+
+    def rows(self, sql: str) -> Iterator[tuple[str, bytes]]:
+        return ((self.text(key), bytes(value)) for key, value in self.query(sql))
 
     def text(self, key: Any) -> str:
         return key if isinstance(key, str) else bytes(key).decode()
