@@ -19,14 +19,14 @@ from services.loyalty.posting import Key, ledger
 from services.loyalty.stage import LoyaltyStage
 from services.proof.folding import Fold, Said
 from services.proof.holders import Holders
-from services.proof.loyalty_proven import LoyaltyProof
 from services.proof.loyalty_state import ENTRY, behind_the_clock
 from services.proof.profile_corrections import CAUSE
 from services.proof.published_accounts import PublishedAccounts
 from services.proof.refold import Place, published
 from services.proof.scope import Scope
 from services.proof.shown import readable
-from services.proof.stores_compared import Compared, compare_accounts
+from services.proof.stores_compared import Compared
+from services.proof.stores_proven import accounts_proven
 from services.runtime.clock import SetClock
 from services.runtime.event_store import EventStore, NewEvent, RecordedEvent, Transaction
 from services.runtime.settings import Settings
@@ -86,10 +86,7 @@ class LoyaltyPlan:
     def compare(self, fold: StoreSnapshot, live: StoreSnapshot, beside: StoreSnapshot, now_ms: int, scope: Scope) -> Compared:
         scope.apart |= behind_the_clock(live, from_millis(now_ms))
         holders = Holders(_holders(fold), _holders(live))
-        proof = LoyaltyProof(beside, fold, live, self._said, self._folded, holders)
-        if scope.of(proof.unproven()):
-            return compare_accounts(fold, live, holders, scope)
-        return Compared(self.process.name, len(scope.of(proof.customers)), set())
+        return accounts_proven(fold, live, self._said, self._folded, holders, scope, beside)
 
     def lost(self) -> int:
         """A fact that is gone takes its points with it: the difference is posted."""

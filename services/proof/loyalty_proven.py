@@ -19,19 +19,18 @@ NOBODY = ""
 
 
 class LoyaltyProof:
-    """``published``: a store with the events that were published (``said``). ``folded``: what the fold would publish. ``customers``: who
-    has an account by the fold, once ``unproven`` was asked."""
+    """``said``, ``folded`` and ``published`` as there. ``customers``: who has an account by the fold, once ``unproven`` was asked."""
 
     def __init__(
         self,
-        published: StoreSnapshot,
         fold: StoreSnapshot,
         live: StoreSnapshot,
         said: PublishedAccounts,
         folded: PublishedAccounts,
         holders: Holders,
+        published: StoreSnapshot | None = None,
     ) -> None:
-        self._published, self._fold, self._live = published, fold, live
+        self._fold, self._live, self._published = fold, live, published
         self._said, self._folded, self._holders = said, folded, holders
         self.customers: set[str] = set()
 
@@ -42,6 +41,8 @@ class LoyaltyProof:
 
     def _history(self) -> Iterator[str]:
         """The live store's events, byte by byte as they were published, and whoever has more of them."""
+        if self._published is None:
+            return
         up_to = min(self._live.last_id(), self._published.last_id())
         if not are_alike(self._published.events_as_stored(up_to), self._live.events_as_stored(up_to)):
             yield NOBODY

@@ -14,11 +14,11 @@ from services.profile.stage import ProfileStage
 from services.proof.anchors import anchors, known
 from services.proof.folding import Fold, Said
 from services.proof.profile_corrections import corrections, lost_from_the_log, require_agreement
-from services.proof.profile_proven import ProfileProof
 from services.proof.published_profiles import FoldedProfiles, PublishedProfiles
 from services.proof.refold import Place
 from services.proof.scope import Scope
-from services.proof.stores_compared import Compared, compare_profiles, holders_of
+from services.proof.stores_compared import Compared, holders_of
+from services.proof.stores_proven import profiles_proven
 from services.runtime.clock import SetClock
 from services.runtime.event_store import EventStore, RecordedEvent, Transaction
 from services.runtime.settings import Settings
@@ -73,9 +73,7 @@ class ProfilePlan:
     def compare(self, fold: StoreSnapshot, live: StoreSnapshot, beside: StoreSnapshot, now_ms: int, scope: Scope) -> Compared:
         scope.apart |= live.due(now_ms)
         holders = holders_of(fold, live)
-        if scope.of(ProfileProof(beside, live, self._said, self._folded, holders).unproven()):
-            return compare_profiles(fold, live, holders, scope)
-        return Compared(self.process.name, len(scope.of(self._folded.living())), set())
+        return profiles_proven(fold, live, self._said, self._folded, holders, scope, beside)
 
     def lost(self) -> int:
         require_agreement(self._said, self._folded)

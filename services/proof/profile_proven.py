@@ -26,11 +26,20 @@ NOBODY = ""
 
 
 class ProfileProof:
-    """``new``: rows of the fold, with the events that were published (``said``) and their numbers. ``folded``: what the fold would
-    publish."""
+    """``said``: what was published; ``folded``: what the fold would publish. ``published``: a store with those events; None where they
+    are the live store's own."""
 
-    def __init__(self, new: StoreSnapshot, live: StoreSnapshot, said: PublishedProfiles, folded: FoldedProfiles, holders: Holders) -> None:
-        self._new, self._live, self._said, self._folded, self._holders = new, live, said, folded, holders
+    def __init__(
+        self,
+        fold: StoreSnapshot,
+        live: StoreSnapshot,
+        said: PublishedProfiles,
+        folded: FoldedProfiles,
+        holders: Holders,
+        published: StoreSnapshot | None = None,
+    ) -> None:
+        self._fold, self._live, self._published = fold, live, published
+        self._said, self._folded, self._holders = said, folded, holders
 
     def unproven(self) -> set[str]:
         """Customers that are not proven equal; an empty text for what is nobody's."""
@@ -39,9 +48,10 @@ class ProfileProof:
 
     def _history(self) -> Iterator[str]:
         """The live store's events, byte by byte as they were published."""
-        up_to = min(self._live.last_id(), self._new.last_id())
-        if not are_alike(self._new.events_as_stored(up_to), self._live.events_as_stored(up_to)):
-            yield NOBODY
+        if self._published is not None:
+            up_to = min(self._live.last_id(), self._published.last_id())
+            if not are_alike(self._published.events_as_stored(up_to), self._live.events_as_stored(up_to)):
+                yield NOBODY
 
     def _touchpoints(self) -> Iterator[str]:
         """Those that were published, with the fold's."""
@@ -62,14 +72,15 @@ class ProfileProof:
 
     def _places(self) -> Iterator[str]:
         """What repeats are known by."""
-        for event_id, *values in rows_apart(self._new.rows("touchpoints"), self._live.rows("touchpoints")):
+        expected = ((event_id, self._said.placed(event_id, value)) for event_id, value in self._fold.rows("touchpoints"))
+        for event_id, *values in rows_apart(expected, self._live.rows("touchpoints")):
             counted = self._said.counted.get(event_id)
             places = [value[8:24] for value in values if value and len(value) == 32]
             yield from [self._holders.of(counted.anchor)] if counted else [str(UUID(bytes=place)) for place in places] or [NOBODY]
 
     def _customers(self) -> Iterator[str]:
         """By their rows and what their events say; of those that were merged only that they are there, and whole."""
-        keys = {id: _customer(value).key for id, value in self._new.rows("customers")}
+        keys = {id: _customer(value).key for id, value in self._fold.rows("customers")}
         expected = {id: keys.get(id) for id in self._folded.living()}
         unseen, timers = set(self._said.last), self._live.timers()
         for id, value in self._live.rows("customers"):
@@ -84,12 +95,12 @@ class ProfileProof:
         yield from map(self._holders.of, {*expected, *unseen})
 
     def _identity(self) -> set[str]:
-        sets = list(rows_apart(self._new.rows("linked_sets"), self._live.rows("linked_sets")))
-        keys = {key for key, *_ in rows_apart(self._new.rows("identifiers"), self._live.rows("identifiers"))}
+        sets = list(rows_apart(self._fold.rows("linked_sets"), self._live.rows("linked_sets")))
+        keys = {key for key, *_ in rows_apart(self._fold.rows("identifiers"), self._live.rows("identifiers"))}
         wanted = [(id, value) for id, value, _ in sets if value is not None]
         found = [(id, value) for id, _, value in sets if value is not None]
         keys |= {key for _, value in (*wanted, *found) if (one := readable(_set, value)) for key in one.members}
-        return unequal(checksums(self._shown(self._new, wanted, keys)), checksums(self._shown(self._live, found, keys)))
+        return unequal(checksums(self._shown(self._fold, wanted, keys)), checksums(self._shown(self._live, found, keys)))
 
     def _shown(self, store: StoreSnapshot, sets: Iterable[tuple[str, bytes]], keys: set[str]) -> Iterator[Shown]:
         return identity_shown(sets, store.rows_of("identifiers", keys).items(), self._holders)
@@ -97,9 +108,9 @@ class ProfileProof:
     def _known(self) -> Iterator[str]:
         """What is known by each anchor."""
         unseen = {anchor for anchor, _ in self._live.rows("facts")}
-        for holder in anchors(self._new):
+        for holder in anchors(self._fold):
             unseen -= holder.keys()
-            wanted, found = known(self._new, self._said, holder), known(self._live, self._said, holder)
+            wanted, found = known(self._fold, self._folded, holder), known(self._live, self._said, holder)
             apart = {anchor for anchor in wanted.keys() | found.keys() if wanted.get(anchor) != found.get(anchor)}
             shown = (facts_shown({one: side[one] for one in apart & side.keys()}, self._holders) for side in (wanted, found))
             yield from unequal(*map(checksums, shown))

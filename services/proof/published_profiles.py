@@ -2,7 +2,6 @@
 
 from sys import intern
 from typing import NamedTuple
-from uuid import UUID
 
 import msgspec
 
@@ -166,7 +165,7 @@ class PublishedProfiles:
         """The row by which a repeat is known, with where it was published instead of where another store has it; empty where it was
         not."""
         counted = self.counted.get(event_id)
-        return value[:8] + UUID(counted.customer).bytes + counted.sequence.to_bytes(8, "big") if counted else b""
+        return value[:8] + bytes.fromhex(counted.customer.replace("-", "")) + counted.sequence.to_bytes(8, "big") if counted else b""
 
     def living(self) -> set[str]:
         """Customers that hold something."""

@@ -29,7 +29,8 @@ from services.proof.refold import Refold, accepted_redemptions, refused_as_confl
 from services.proof.scope import Scope
 from services.proof.selection import Selection, customers_of, sample, whole_sets
 from services.proof.shown import Difference
-from services.proof.stores_compared import Compared, compare_accounts, compare_profiles, holders_of
+from services.proof.stores_compared import Compared, holders_of
+from services.proof.stores_proven import prove_accounts, prove_profiles
 from services.proof.tables import TOLD, VIEWS
 from services.proof.tables_compared import compare_tables
 from services.proof.timers_compared import compare_timers
@@ -117,10 +118,10 @@ class _Verification:
         holders = holders_of(expected, profile)
         self._set_apart(known, behind_the_clock(loyalty, from_millis(loyalty_ms)))
         self._progress("comparing stores", 0, 2)
-        self._report.compared.append(compare_profiles(expected, profile, holders, self._scope))
+        self._report.compared.append(prove_profiles(expected, profile, holders, self._scope))
         self._report.compared.append(compare_timers(refold.moves_on(), profile, self._scope))
         self._progress("comparing stores", 1, 2)
-        self._report.compared.append(compare_accounts(expected_accounts, loyalty, holders, self._scope))
+        self._report.compared.append(prove_accounts(expected_accounts, loyalty, holders, self._scope))
         if selection is None:
             await self._compare_published(profile, loyalty, holders)
         if self._asked.tables:

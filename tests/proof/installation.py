@@ -16,6 +16,7 @@ from services.profile.stage import ProfileStage
 from services.proof.refold import Published, Refold, accepted_redemptions, published, refused_as_conflicting
 from services.proof.scope import Scope
 from services.proof.stores_compared import Compared, compare_accounts, compare_profiles, holders_of
+from services.proof.stores_proven import prove_accounts, prove_profiles
 from services.proof.timers_compared import compare_timers
 from services.runtime.clock import SetClock
 from services.runtime.event_store_sqlite import SQLiteEventStore
@@ -107,6 +108,11 @@ class Installation:
                     compare_profiles(expected, profile, holders, Scope()),
                     compare_accounts(expected_accounts, loyalty, holders, Scope()),
                 )
+                proven = (
+                    prove_profiles(expected, profile, holders, Scope()),
+                    prove_accounts(expected_accounts, loyalty, holders, Scope()),
+                )
+                assert proven == compared, "the quick way and the slow one say the same"
             late = compare_timers(refold.moves_on(), profile, Scope())
             compared[0].unequal |= late.unequal
             compared[0].differences += late.differences

@@ -23,6 +23,7 @@ from services.profile.stage import ProfileStage
 from services.proof.refold import Refold, accepted_redemptions, refused_as_conflicting
 from services.proof.scope import Scope
 from services.proof.stores_compared import Compared, compare_accounts, compare_profiles, holders_of
+from services.proof.stores_proven import prove_accounts, prove_profiles
 from services.runtime.batches import TP, Batch
 from services.runtime.clock import SetClock
 from services.runtime.event_store import BeingExchanged, EventStore, RecordedEvent, Stale, Transaction
@@ -172,6 +173,11 @@ class Living:
                     compare_profiles(expected, profile, holders, Scope()),
                     compare_accounts(expected_accounts, loyalty, holders, Scope()),
                 )
+                proven = (
+                    prove_profiles(expected, profile, holders, Scope()),
+                    prove_accounts(expected_accounts, loyalty, holders, Scope()),
+                )
+                assert proven == compared, "the quick way and the slow one say the same"
             refold.close()
         return compared
 

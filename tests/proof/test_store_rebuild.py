@@ -23,7 +23,7 @@ from services.loyalty.redeeming import Accepted, Redeem
 from services.loyalty.stage import LoyaltyStage
 from services.profile.app import PROCESS as PROFILE
 from services.profile.identity import LinkedSet
-from services.proof import profile_plan
+from services.proof import stores_proven
 from services.proof.profile_corrections import Contradicted
 from services.proof.store_rebuild import FactsLost, OldStoreKept, RebuiltStore, drop_old_store, rebuild_store_from
 from services.runtime import failpoints, store_check
@@ -101,12 +101,14 @@ def told_of_refusal(living: Living) -> set[tuple[str, str]]:
 # ---- where nothing is wrong
 
 
+@pytest.mark.parametrize("stage", ["profile", "loyalty"])
 def test_a_store_in_which_nothing_is_wrong_is_proven_equal_without_showing_all_its_state(
-    living: Living, monkeypatch: pytest.MonkeyPatch
+    living: Living, stage: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delattr(profile_plan, "compare_profiles")
+    monkeypatch.delattr(stores_proven, "compare_profiles")
+    monkeypatch.delattr(stores_proven, "compare_accounts")
 
-    found = rebuilt(living, "profile")
+    found = rebuilt(living, stage)
 
     assert found.compared is not None
     assert (found.compared.customers > 1, found.compared.unequal) == (True, set())
