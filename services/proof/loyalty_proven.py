@@ -37,7 +37,7 @@ class LoyaltyProof:
     def unproven(self) -> set[str]:
         """Customers that are not proven equal; an empty text for what is nobody's."""
         ledgers = self._said.other_ledgers(self._folded)
-        return ledgers.union(self._history(), self._accounts(), self._facts(), self._places(), self._redemptions())
+        return ledgers.union(self._history(), self._accounts(), self._facts_and_holders(), self._redemptions())
 
     def _history(self) -> Iterator[str]:
         """The live store's events, byte by byte as they were published, and whoever has more of them."""
@@ -69,16 +69,27 @@ class LoyaltyProof:
 
         return {id for id, *_ in rows_apart(expected(), found())} | wrong | unseen
 
-    def _facts(self) -> Iterator[str]:
-        """Every bit of them."""
-        sides = ((((anchor, key), value) for anchor, key, value in store.items("facts")) for store in (self._fold, self._live))
-        return (self._holders.of(anchor) for (anchor, _), *_ in rows_apart(*sides))
+    def _facts_and_holders(self) -> Iterator[str]:
+        """Facts to the bit; who holds their anchors, not since which message; and of other identifiers that none is held by somebody
+        else: which of them were ever spoken of depends on the way."""
+        anchors: set[str] = set()
 
-    def _places(self) -> Iterator[str]:
-        """Who holds each identifier; not since which message."""
+        def expected() -> Iterator[tuple[tuple[str, str], bytes]]:
+            for anchor, key, value in self._fold.items("facts"):
+                anchors.add(anchor)
+                yield (anchor, key), value
+
+        found = (((anchor, key), value) for anchor, key, value in self._live.items("facts"))
+        yield from (self._holders.of(anchor) for (anchor, _), *_ in rows_apart(expected(), found))
         for identifier, *values in rows_apart(self._fold.rows("holders"), self._live.rows("holders")):
-            both = [holder.customer for value in values if value and (holder := readable(decode_holder, value))]
-            if len(both) < 2 or both[0] != both[1]:
+            said = [readable(decode_holder, value) for value in values if value is not None]
+            customers = [holder.customer for holder in said if holder]
+            right = self._holders.expected(identifier)
+            if (
+                len(customers) < len(said)
+                or (identifier in anchors and (len(customers) < 2 or customers[0] != customers[1]))
+                or any(customer != (right or customer) for customer in customers)
+            ):
                 yield self._holders.of(identifier)
 
     def _redemptions(self) -> Iterator[str]:
