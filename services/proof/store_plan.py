@@ -40,7 +40,8 @@ class StorePlan(Protocol):
         """The next events of the fold."""
 
     def compare(self, fold: StoreSnapshot, live: StoreSnapshot, beside: StoreSnapshot, now_ms: int, scope: Scope) -> Compared:
-        """The live state with the fold's, as of one moment; who waits for the clock is set apart. ``beside`` is filled."""
+        """The live state with the fold's, as of one moment; who waits for the clock is set apart. ``beside``: a store with what was
+        published."""
 
     def lost(self) -> int:
         """How many facts were published that the stage's input does not have. Raises Contradicted."""

@@ -9,6 +9,7 @@ from schemas.compiled import struct_of
 from schemas.profile_events import PROFILE_EVENTS, Profile
 from schemas.quarantine import MAX_MESSAGE_BYTES, Quarantined
 from services.profile.identifiers import IdentityPolicy, derived_id
+from services.profile.stage import KINDS
 from tests.profile.stage_run import DAY, NOW, Run
 from tests.profile.touchpoints import NOON, Record, touchpoint
 
@@ -410,3 +411,21 @@ def written_with(run: Run, touchpoints: range) -> int:
         run.feed(touchpoint(f"e{number}", "customer_id:1", hour=number))
         states |= {value for _, value in run.store.all_rows("facts")}
     return len(states)
+
+
+def test_once_all_is_saved_the_rows_are_those_of_a_stage_that_writes_them_at_every_event() -> None:
+    whole, saved = Run(save_every=1), Run(remember=3, save_every=8)
+    for number in range(24):
+        for run in (whole, saved):
+            run.feed(touchpoint(f"e{number}", f"customer_id:{number % 5}", f"email:u{number % 5}@example.org", hour=number))
+    assert rows(saved) != rows(whole)
+
+    for transaction in saved.stage.save_all():
+        saved.store.commit(transaction)
+
+    assert rows(saved) == rows(whole)
+    assert list(saved.stage.save_all()) == []
+
+
+def rows(run: Run) -> dict[str, dict[str, bytes]]:
+    return {kind: dict(run.store.all_rows(kind)) for kind in KINDS}
