@@ -19,6 +19,7 @@ from services.loyalty.posting import Key, ledger
 from services.loyalty.stage import LoyaltyStage
 from services.proof.folding import Fold, Said
 from services.proof.holders import Holders
+from services.proof.loyalty_proven import LoyaltyProof
 from services.proof.loyalty_state import ENTRY, behind_the_clock
 from services.proof.profile_corrections import CAUSE
 from services.proof.published_accounts import PublishedAccounts
@@ -86,7 +87,7 @@ class LoyaltyPlan:
     def compare(self, fold: StoreSnapshot, live: StoreSnapshot, beside: StoreSnapshot, now_ms: int, scope: Scope) -> Compared:
         scope.apart |= behind_the_clock(live, from_millis(now_ms))
         holders = Holders(_holders(fold), _holders(live))
-        return accounts_proven(fold, live, self._said, self._folded, holders, scope, beside)
+        return accounts_proven(LoyaltyProof(fold, live, self._said, self._folded, holders, beside), scope)
 
     def lost(self) -> int:
         """A fact that is gone takes its points with it: the difference is posted."""

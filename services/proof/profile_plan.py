@@ -14,6 +14,7 @@ from services.profile.stage import ProfileStage
 from services.proof.anchors import anchors, known
 from services.proof.folding import Fold, Said
 from services.proof.profile_corrections import corrections, lost_from_the_log, require_agreement
+from services.proof.profile_proven import ProfileProof
 from services.proof.published_profiles import FoldedProfiles, PublishedProfiles
 from services.proof.refold import Place
 from services.proof.scope import Scope
@@ -73,7 +74,7 @@ class ProfilePlan:
     def compare(self, fold: StoreSnapshot, live: StoreSnapshot, beside: StoreSnapshot, now_ms: int, scope: Scope) -> Compared:
         scope.apart |= live.due(now_ms)
         holders = holders_of(fold, live)
-        return profiles_proven(fold, live, self._said, self._folded, holders, scope, beside)
+        return profiles_proven(ProfileProof(fold, live, self._said, self._folded, holders, beside), scope)
 
     def lost(self) -> int:
         require_agreement(self._said, self._folded)

@@ -1,7 +1,7 @@
 """The live stores against a fold's: proven equal by the quick way where that will do, else compared customer by customer."""
 
-from collections.abc import Iterable
-from typing import Protocol, TypeVar
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 
@@ -12,6 +12,7 @@ from services.proof.profile_proven import ProfileProof
 from services.proof.published_accounts import PublishedAccounts
 from services.proof.published_profiles import FoldedProfiles, HistoryBroken, PublishedProfiles
 from services.proof.scope import Scope
+from services.proof.store_proof import StoreProof
 from services.proof.stores_compared import Compared, compare_accounts, compare_profiles
 from services.runtime.store_snapshot import StoreSnapshot
 
@@ -32,7 +33,7 @@ def prove_profiles(fold: StoreSnapshot, live: StoreSnapshot, holders: Holders, s
         folded = _told(FoldedProfiles(said), fold.events())
     except NOTHING_TO_GO_ON_FROM:
         return compare_profiles(fold, live, holders, scope)
-    return profiles_proven(fold, live, said, folded, holders, scope)
+    return profiles_proven(ProfileProof(fold, live, said, folded, holders), scope)
 
 
 def prove_accounts(fold: StoreSnapshot, live: StoreSnapshot, holders: Holders, scope: Scope) -> Compared:
@@ -41,38 +42,21 @@ def prove_accounts(fold: StoreSnapshot, live: StoreSnapshot, holders: Holders, s
         said, folded = _told(PublishedAccounts(), live.events()), _told(PublishedAccounts(), fold.events())
     except NOTHING_TO_GO_ON_FROM:
         return compare_accounts(fold, live, holders, scope)
-    return accounts_proven(fold, live, said, folded, holders, scope)
+    return accounts_proven(LoyaltyProof(fold, live, said, folded, holders), scope)
 
 
-def profiles_proven(
-    fold: StoreSnapshot,
-    live: StoreSnapshot,
-    said: PublishedProfiles,
-    folded: FoldedProfiles,
-    holders: Holders,
-    scope: Scope,
-    published: StoreSnapshot | None = None,
-) -> Compared:
-    """See ProfileProof."""
-    if scope.of(ProfileProof(fold, live, said, folded, holders, published).unproven()):
-        return compare_profiles(fold, live, holders, scope)
-    return Compared("profile", len(scope.of(folded.living())), set())
+def profiles_proven(proof: ProfileProof, scope: Scope) -> Compared:
+    """By what is known of the events already."""
+    return _proven("profile", proof, lambda: compare_profiles(proof.fold, proof.live, proof.holders, scope), scope)
 
 
-def accounts_proven(
-    fold: StoreSnapshot,
-    live: StoreSnapshot,
-    said: PublishedAccounts,
-    folded: PublishedAccounts,
-    holders: Holders,
-    scope: Scope,
-    published: StoreSnapshot | None = None,
-) -> Compared:
-    """See LoyaltyProof."""
-    proof = LoyaltyProof(fold, live, said, folded, holders, published)
-    if scope.of(proof.unproven()):
-        return compare_accounts(fold, live, holders, scope)
-    return Compared("loyalty", len(scope.of(proof.customers)), set())
+def accounts_proven(proof: LoyaltyProof, scope: Scope) -> Compared:
+    """By what is known of the events already."""
+    return _proven("loyalty", proof, lambda: compare_accounts(proof.fold, proof.live, proof.holders, scope), scope)
+
+
+def _proven(store: str, proof: StoreProof[Any, Any], compared: Callable[[], Compared], scope: Scope) -> Compared:
+    return compared() if scope.of(proof.unproven()) else Compared(store, len(scope.of(proof.customers)), set())
 
 
 def _told(follower: F, events: Iterable[Said]) -> F:

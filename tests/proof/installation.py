@@ -15,14 +15,14 @@ from services.profile.app import identity_policy, lifecycle_policy
 from services.profile.stage import ProfileStage
 from services.proof.refold import Published, Refold, accepted_redemptions, published, refused_as_conflicting
 from services.proof.scope import Scope
-from services.proof.stores_compared import Compared, compare_accounts, compare_profiles, holders_of
-from services.proof.stores_proven import prove_accounts, prove_profiles
+from services.proof.stores_compared import Compared
 from services.proof.timers_compared import compare_timers
 from services.runtime.clock import SetClock
 from services.runtime.event_store_sqlite import SQLiteEventStore
 from services.runtime.settings import IdentitySettings, Settings
 from services.runtime.store_snapshot import snapshot_of
 from tests.profile.touchpoints import HOUR, NOON, Record, records
+from tests.proof.both_ways import compared_both_ways
 
 DAY_MS = 24 * HOUR // 1000
 NOW_MS = NOON // 1000 + 300 * DAY_MS
@@ -103,16 +103,7 @@ class Installation:
             refold.end_of_log()
             list(refold.fold_loyalty(now_ms, self.redemptions()))
             with refold.profile() as expected, refold.loyalty() as expected_accounts:
-                holders = holders_of(expected, profile)
-                compared = (
-                    compare_profiles(expected, profile, holders, Scope()),
-                    compare_accounts(expected_accounts, loyalty, holders, Scope()),
-                )
-                proven = (
-                    prove_profiles(expected, profile, holders, Scope()),
-                    prove_accounts(expected_accounts, loyalty, holders, Scope()),
-                )
-                assert proven == compared, "the quick way and the slow one say the same"
+                compared = compared_both_ways(expected, profile, expected_accounts, loyalty)
             late = compare_timers(refold.moves_on(), profile, Scope())
             compared[0].unequal |= late.unequal
             compared[0].differences += late.differences

@@ -21,9 +21,7 @@ from services.profile.app import PROCESS as PROFILE
 from services.profile.app import identity_policy, lifecycle_policy
 from services.profile.stage import ProfileStage
 from services.proof.refold import Refold, accepted_redemptions, refused_as_conflicting
-from services.proof.scope import Scope
-from services.proof.stores_compared import Compared, compare_accounts, compare_profiles, holders_of
-from services.proof.stores_proven import prove_accounts, prove_profiles
+from services.proof.stores_compared import Compared
 from services.runtime.batches import TP, Batch
 from services.runtime.clock import SetClock
 from services.runtime.event_store import BeingExchanged, EventStore, RecordedEvent, Stale, Transaction
@@ -34,6 +32,7 @@ from services.runtime.stage import Stage
 from services.runtime.stage_process import StageProcess, open_store
 from services.runtime.store_snapshot import open_snapshot
 from tests.profile.touchpoints import Record
+from tests.proof.both_ways import compared_both_ways
 from tests.proof.installation import IDENTITY, NOW_MS
 
 PARTITIONS = {topics.QUARANTINE.name: 1}
@@ -168,16 +167,7 @@ class Living:
             refold.end_of_log()
             list(refold.fold_loyalty(now_ms, accepted_redemptions(self.log.of(topics.LOYALTY_CHANGES.name), 1 << 60)))
             with refold.profile() as expected, refold.loyalty() as expected_accounts:
-                holders = holders_of(expected, profile)
-                compared = (
-                    compare_profiles(expected, profile, holders, Scope()),
-                    compare_accounts(expected_accounts, loyalty, holders, Scope()),
-                )
-                proven = (
-                    prove_profiles(expected, profile, holders, Scope()),
-                    prove_accounts(expected_accounts, loyalty, holders, Scope()),
-                )
-                assert proven == compared, "the quick way and the slow one say the same"
+                compared = compared_both_ways(expected, profile, expected_accounts, loyalty)
             refold.close()
         return compared
 

@@ -21,11 +21,11 @@ from services.proof.published_accounts import PublishedAccounts
 from services.proof.published_profiles import FoldedProfiles, PublishedProfiles
 from services.proof.refold import Refold, refused_as_conflicting
 from services.proof.scope import Scope
-from services.proof.stores_compared import Compared, compare_accounts, compare_profiles, holders_of
-from services.proof.stores_proven import prove_accounts, prove_profiles
+from services.proof.stores_compared import Compared, holders_of
 from services.proof.timers_compared import compare_timers
 from services.runtime.store_snapshot import StoreSnapshot, snapshot_of
 from tests.profile.touchpoints import logs, touchpoint
+from tests.proof.both_ways import compared_both_ways
 from tests.proof.installation import DAY_MS, NOW_MS, Installation
 from tests.proof.story import REGULAR, STORY
 
@@ -101,18 +101,10 @@ class Proof:
     def compare(self, live: Path) -> dict[str, Compared]:
         """Whatever the slow way finds in a store, the quick one does not prove equal; and what it proves equal the slow one finds so."""
         with snapshot_of(live / "profile.sqlite") as profile, snapshot_of(live / "loyalty.sqlite") as loyalty:
-            holders = holders_of(self._expected, profile)
-            found = {
-                "profile": compare_profiles(self._expected, profile, holders, Scope()),
-                "loyalty": compare_accounts(self._expected_accounts, loyalty, holders, Scope()),
-            }
+            both = compared_both_ways(self._expected, profile, self._expected_accounts, loyalty)
+            found = dict(zip(("profile", "loyalty"), both, strict=True))
             for store, unproven in self.unproven(live).items():
                 assert unproven or not found[store].unequal
-            proven = {
-                "profile": prove_profiles(self._expected, profile, holders, Scope()),
-                "loyalty": prove_accounts(self._expected_accounts, loyalty, holders, Scope()),
-            }
-            assert proven == found
             return found
 
     def unproven(self, live: Path) -> dict[str, set[str]]:
@@ -123,8 +115,8 @@ class Proof:
             (profile, loyalty), (profiles, accounts) = at(live), at(self.folder / "live")
             said, told = PublishedProfiles(), PublishedAccounts()
             folded, folded_accounts = FoldedProfiles(said), PublishedAccounts()
-            sides = (said, profiles), (folded, self._expected), (told, accounts), (folded_accounts, self._expected_accounts)
-            for known, store in sides:
+            told_by = (said, profiles), (folded, self._expected), (told, accounts), (folded_accounts, self._expected_accounts)
+            for known, store in told_by:
                 for event in store.events():
                     known.take(event)
             holders = holders_of(self._expected, profile)
