@@ -14,8 +14,7 @@ from bench import words
 from bench.charts import Bar, bars, curves
 from bench.latencies import PERCENTILES, Latency
 from bench.machine import About
-from bench.peers.catalogue import RUNTIME
-from bench.result import AboutPeer, Answered, Kept, PeerWork, Result, Shared, Work, read, stored, with_peers_of, work_of
+from bench.result import RUNTIME, AboutPeer, Answered, Kept, PeerWork, Result, Shared, Work, read, stored, with_peers_of, work_of
 
 NAME = "performance"
 SHOWN = (50.0, 90.0, 99.0, 99.9, 100.0)

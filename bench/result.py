@@ -77,6 +77,10 @@ class Answered:
     cpu_ms: float
 
 
+RUNTIME = "rapport-runtime"
+"""The peer that is Rapport's runtime, doing the simple job alone."""
+
+
 @dataclass(frozen=True)
 class PeerWork:
     """One peer (or Rapport) on the simple job, once. ``visible_every_ms``: how far apart its output became visible to readers of

@@ -5,12 +5,11 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bench.peers import rapport_stage
 from bench.peers.environments import HERE, KAFKA_STREAMS_JARS, java_command, python_of, requirements_of
+from bench.result import RUNTIME
 from services.cli.version import version
 from services.embedded.jar_list import read_jar_list
 
-RUNTIME = "rapport-runtime"
 EXACTLY_ONCE_IN_STATE = "exactly once in its state; a crash may repeat messages under the id they had"
 FLUSHED_SQLITE = "SQLite flushed to disk (`synchronous=FULL`), one transaction with its positions"
 
@@ -47,6 +46,13 @@ def _streams_version() -> str:
     return next(jar.version for jar in read_jar_list(KAFKA_STREAMS_JARS) if jar.artifact == "kafka-streams")
 
 
+def _key_of_originator(customer: str) -> str:
+    # Importing the stages' runtime takes a third of a second, and only a run needs it.
+    from bench.peers.rapport_stage import originator_of
+
+    return str(originator_of(customer))
+
+
 _ROCKSDB = "RocksDB and changelog topics"
 
 PEERS = (
@@ -57,7 +63,7 @@ PEERS = (
         EXACTLY_ONCE_IN_STATE,
         FLUSHED_SQLITE,
         lambda: [sys.executable, "-m", "bench.peers.rapport_stage"],
-        key_of=lambda customer: str(rapport_stage.originator_of(customer)),
+        key_of=_key_of_originator,
     ),
     Peer(
         "kafka-streams-exactly-once",

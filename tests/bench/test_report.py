@@ -8,8 +8,7 @@ import pytest
 
 from bench import report
 from bench.charts import Bar, bars
-from bench.peers.catalogue import RUNTIME
-from bench.result import Result, read, stored, with_peers_of
+from bench.result import RUNTIME, Result, read, stored, with_peers_of
 from tests.bench.a_run import a_run, peer_work, shared
 
 DOCS = Path(__file__).parents[2] / "docs"
